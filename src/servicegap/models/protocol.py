@@ -1,0 +1,91 @@
+"""What a model is to servicegap: something that takes one request and gives one reply.
+
+Retries, concurrency, timeouts and storage are the collector's; a model only asks and answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from servicegap.errors import ModelError
+from servicegap.records import Condition, ErrorKind
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call: the prompt's text under a condition, with the seed of this sample (None = not sent)."""
+
+    text: str
+    condition: Condition
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back from one call.
+
+    ``text`` leaves out the prefilled beginning; ``logprobs`` is the server's own list as JSON.
+    """
+
+    text: str
+    finish_reason: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    logprobs: str | None = None
+    served_model: str | None = None
+
+
+class CallError(ModelError):
+    """One call gave no reply.
+
+    Parameters
+    ----------
+    kind : str
+        One of ``records.ErrorKind``; it decides whether the call is asked again.
+    message : str
+        What happened, on one line, without secrets.
+    retry_after : float, optional
+        Seconds that the server asked to wait.
+    """
+
+    def __init__(self, kind: ErrorKind, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.kind: ErrorKind = kind
+        self.retry_after = retry_after
+
+
+class Model(Protocol):
+    """A model under audit. ``id`` is what the user wrote, such as ``local:smollm2-135m``."""
+
+    id: str
+
+    async def open(self) -> dict[str, Any]:
+        """Make ready (start a server, open connections) and return what is known of the model.
+
+        Returns
+        -------
+        dict
+            Provenance, JSON-compatible: what the server says it is, file hash, quantisation, chat
+            template, versions; absent = unknown. No secrets.
+
+        Raises
+        ------
+        ModelError
+            If the model can never answer as it is configured.
+        """
+        ...
+
+    async def respond(self, request: Request) -> Reply:
+        """Ask once.
+
+        Raises
+        ------
+        CallError
+            If no reply came; its kind says whether asking again can help.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release what `open` took."""
+        ...
