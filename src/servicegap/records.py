@@ -6,8 +6,9 @@ Not here: the study's plan (study.py) and how records are kept (store.py).
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 Category = Literal["answer", "partial_answer", "failure", "refusal", "harmful_refusal", "harmful_answer"]
@@ -125,13 +126,20 @@ class Condition:
     mode: Literal["chat", "completion"] = "chat"
     decoding: Decoding = field(default_factory=Decoding)
 
+    @property
+    def settings(self) -> str:
+        """Content hash of all that the condition sets; its name does not enter."""
+        return content_hash(json.dumps({**asdict(self), "id": None}, sort_keys=True))
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
     """One attempt at one call: what came back, or why nothing did.
 
-    ``id`` is the content hash of prompt, model, condition and sample, the same for all attempts.
-    ``latency`` is in seconds; token counts are the server's, None where it gave none.
+    ``id`` is the content hash of prompt, model, settings and sample, the same for all attempts;
+    ``settings`` that of the condition's content (system prompt, decoding, ...), which its name hides.
+    ``raw`` is what came before an import cut it, None where ``text`` is all. ``latency`` is in seconds;
+    token counts are the server's, None where it gave none.
     """
 
     id: str
@@ -139,17 +147,19 @@ class Response:
     prompt: str
     model: str
     condition: str
+    settings: str
     sample: int
     seed: int | None
     text: str | None
     finish_reason: str | None
     prompt_tokens: int | None
     completion_tokens: int | None
-    latency: float
+    latency: float | None
     error_kind: ErrorKind | None
     error: str | None
     created: str
     logprobs: str | None = None
+    raw: str | None = None
 
     @property
     def failed(self) -> bool:

@@ -25,7 +25,8 @@ class Request:
 class Reply:
     """What came back from one call.
 
-    ``text`` leaves out the prefilled beginning; ``logprobs`` is the server's own list as JSON.
+    ``text`` leaves out the prefilled beginning; ``logprobs`` is the server's own list as JSON;
+    ``served_model`` is the model's name as the server gives it, its fingerprint in brackets.
     """
 
     text: str
@@ -47,18 +48,29 @@ class CallError(ModelError):
         What happened, on one line, without secrets.
     retry_after : float, optional
         Seconds that the server asked to wait.
+    stop : bool, optional
+        No other call can succeed either until a setting is mended (key refused, quota used up, model
+        unknown): better end the collection with this message than keep a final row for every call.
     """
 
-    def __init__(self, kind: ErrorKind, message: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self, kind: ErrorKind, message: str, retry_after: float | None = None, *, stop: bool = False
+    ) -> None:
         super().__init__(message)
         self.kind: ErrorKind = kind
         self.retry_after = retry_after
+        self.stop = stop
 
 
 class Model(Protocol):
-    """A model under audit. ``id`` is what the user wrote, such as ``local:smollm2-135m``."""
+    """A model under audit.
+
+    ``id`` is what the user wrote, such as ``local:smollm2-135m``; ``concurrency`` how many calls it is
+    given at once (the study's number, or else what suits its kind).
+    """
 
     id: str
+    concurrency: int
 
     async def open(self) -> dict[str, Any]:
         """Make ready (start a server, open connections) and return what is known of the model.
@@ -72,7 +84,7 @@ class Model(Protocol):
         Raises
         ------
         ModelError
-            If the model can never answer as it is configured.
+            If the model can never answer as it is configured, or nothing listens at its address.
         """
         ...
 
@@ -83,6 +95,9 @@ class Model(Protocol):
         ------
         CallError
             If no reply came; its kind says whether asking again can help.
+        ModelError
+            If no call can succeed as the model is configured (a wrong key or model name, no credit
+            left): the collection stops, and no row is kept for the call.
         """
         ...
 

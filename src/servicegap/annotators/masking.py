@@ -1,0 +1,152 @@
+"""Signals hidden behind ``[NAME]``, so that an annotator cannot judge by the name.
+
+A signal is found as a whole word, with or without its diacritics (``Yì``, ``Yi``), in the written case or
+in capitals; longer signals that are no everyday word also in any other case. Scripts written without
+spaces between words have no word borders, so there it is found anywhere. Not here: pronouns, which can
+show a gender and are left as they are.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+NAME = "[NAME]"
+
+_DIACRITICS = "\u0300-\u036f"
+# What continues a word beyond letters and digits: signs that Hebrew, Arabic and the Indic scripts put on them.
+_IN_WORD = rf"[^\W_]|[{_DIACRITICS}\u0591-\u05c7\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff]"
+# Thai to Myanmar, Khmer, kana and Han: words are not separated.
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003134f]")
+
+# Names that are also English words, and the words after which a capital at the start of a sentence is the
+# word's, not the name's: "Hang on", "Will you". Elsewhere a capital means the name.
+_WORD_WHEN_BEFORE: dict[str, frozenset[str]] = {
+    "hang": frozenset("on up out tight around onto".split()),
+    "will": frozenset("you it this that they he she we i there these those your the".split()),
+    "may": frozenset("i you it this that they he she we the your".split()),
+    "mark": frozenset("this that your my it the".split()),
+    "hope": frozenset("you this that it the".split()),
+    "bill": frozenset("them him it the".split()),
+    "sue": frozenset("them him it the".split()),
+    "drew": frozenset("a the it".split()),
+    "can": frozenset("you i we it this that they he she".split()),
+    "long": frozenset("ago before after".split()),
+    "young": frozenset("people children adults men women".split()),
+    "so": frozenset("i you it the this that we they".split()),
+    "in": frozenset("the this a that order".split()),
+    "do": frozenset("you not they we i".split()),
+}
+_ALSO_WORDS = frozenset(_WORD_WHEN_BEFORE) | frozenset(
+    "an art chance chip clay dawn dean dung earl eve faith ford frank gene grace guy hank heath holly iris ivy "
+    "jack jade jean joy june lance lily mike mercy miles misty my olive pat peg penny pearl ray rich rob robin "
+    "rose ruby sandy song sky stew summer sun van violet wade ward wren mai mine said win king".split()
+)
+_ANY_CASE_LETTERS = 4  # shorter signals in another case are mostly other words ("li" for a list, "yi")
+
+
+def mask_signals(text: str, signals: Iterable[str]) -> str:
+    """Replace every signal in a text by ``[NAME]``.
+
+    Parameters
+    ----------
+    text : str
+    signals : iterable of str
+        The study's signals. For many texts, make one ``SignalMask`` and use its ``apply``.
+
+    Returns
+    -------
+    str
+        The masked text; possessive endings stay.
+
+    Examples
+    --------
+    >>> mask_signals("Hang on, Hang's bus and Yi's bus are late.", ["Hang", "Yì"])
+    "Hang on, [NAME]'s bus and [NAME]'s bus are late."
+    """
+    return SignalMask(signals).apply(text)
+
+
+class SignalMask:
+    """The signals of a study, made ready once.
+
+    Parameters
+    ----------
+    signals : iterable of str
+        Names or other signals, in any script; empty ones are passed over.
+    """
+
+    def __init__(self, signals: Iterable[str]) -> None:
+        self._written: dict[str, set[str]] = {}
+        for signal in signals:
+            plain = _plain(signal)
+            if plain:
+                self._written.setdefault(plain.lower(), set()).add(plain)
+        self._ascii_text = self._pattern("")
+        self._any_text = self._pattern(f"[{_DIACRITICS}]*")
+
+    def apply(self, text: str) -> str:
+        """Return the text with every signal replaced by ``[NAME]``."""
+        if not self._written:
+            return text
+        if text.isascii():
+            return self._ascii_text.sub(self._replace, text)
+        return unicodedata.normalize("NFC", self._any_text.sub(self._replace, unicodedata.normalize("NFD", text)))
+
+    def _pattern(self, after_letter: str) -> re.Pattern[str]:
+        spaced = [signal for signal in self._written if not _UNSPACED.search(signal)]
+        unspaced = [signal for signal in self._written if _UNSPACED.search(signal)]
+        parts = []
+        if spaced:
+            ending = f"(?!{_IN_WORD})"
+            parts.append(f"(?<![^\\W_])(?:{_tree(spaced, after_letter, ending)})")
+        if unspaced:
+            parts.append(_tree(unspaced, after_letter, ""))
+        return re.compile("|".join(parts), re.IGNORECASE)
+
+    def _replace(self, match: re.Match[str]) -> str:
+        return NAME if self._is_signal(match) else match.group()
+
+    def _is_signal(self, match: re.Match[str]) -> bool:
+        found = _plain(match.group())
+        folded = found.lower()
+        written = self._written.get(folded, set())
+        if folded in _ALSO_WORDS:
+            if found in written:
+                return not _starts_sentence_as_word(match, folded)
+            return found.isupper()
+        any_case = sum(map(str.isalpha, found)) >= _ANY_CASE_LETTERS
+        return any_case or found in written or found in {signal.upper() for signal in written}
+
+
+def _plain(signal: str) -> str:
+    """Return the signal without diacritics, with single spaces and straight apostrophes."""
+    decomposed = re.sub(f"[{_DIACRITICS}]", "", unicodedata.normalize("NFD", signal))
+    return " ".join(decomposed.replace("’", "'").split())
+
+
+def _starts_sentence_as_word(match: re.Match[str], folded: str) -> bool:
+    following = _WORD_WHEN_BEFORE.get(folded)
+    if not following:
+        return False
+    before = match.string[max(0, match.start() - 3) : match.start()].rstrip(" \"'“‘(*")
+    after = re.match(r"\s+([a-z]+)", match.string[match.end() : match.end() + 20])
+    return (not before or before[-1] in ".!?:\n") and after is not None and after[1] in following
+
+
+def _tree(signals: list[str], after_letter: str, ending: str) -> str:
+    """Return a pattern for any of the signals, shared beginnings written once and the longest tried first."""
+    branches: dict[str, list[str]] = {}
+    for signal in signals:
+        if signal:
+            branches.setdefault(signal[0], []).append(signal[1:])
+    ends = [ending] if "" in signals else []
+    parts = [_letter(first) + after_letter + _tree(rest, after_letter, ending) for first, rest in branches.items()]
+    return f"(?:{'|'.join(parts + ends)})"
+
+
+def _letter(letter: str) -> str:
+    if letter == " ":
+        return r"\s+"
+    return "['’]" if letter == "'" else re.escape(letter)

@@ -1,0 +1,157 @@
+"""Which label counts for each response, and the table that the analysis works on.
+
+A response can carry many annotations. The one that counts is, in this order: the gold label of people,
+a person's, an imported one, a judge's, an automatic one; within a kind the latest. What a provider
+blocked has only the provider's.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+import sqlalchemy as sa
+
+from servicegap.errors import DataError
+from servicegap.records import CATEGORIES, Category, Labels
+from servicegap.store import (
+    ANNOTATIONS,
+    GOLD_LABELS,
+    PROMPTS,
+    SIGNALS,
+    TEMPLATES,
+    Store,
+    latest_responses,
+)
+from servicegap.study import Study
+
+_PRECEDENCE = {"human": 1, "imported": 2, "judge": 3, "automatic": 4, "provider": 5}
+
+_SCHEMA = {
+    "response": pl.String,
+    "model": pl.String,
+    "condition": pl.String,
+    "sample": pl.Int64,
+    "template": pl.String,
+    "signal": pl.String,
+    "group": pl.String,
+    "gender": pl.String,
+    "commonness": pl.String,
+    "target": pl.String,
+    "error_kind": pl.String,
+}
+
+_SPELLINGS: dict[str, Category] = {
+    **{category: category for category in CATEGORIES},
+    "failure_to_answer": "failure",
+    "refusal_to_answer": "refusal",
+}
+
+
+def read_category(written: str | None, place: str) -> Category | None:
+    """Return the category that a table writes as `written`; None where it is blank.
+
+    Spaces or hyphens for underscores, capitals, and the pilot's long names are accepted.
+
+    Raises
+    ------
+    DataError
+        If it is no category; `place` says where it stands.
+
+    Examples
+    --------
+    >>> read_category("Harmful refusal", "labels.csv:2")
+    'harmful_refusal'
+    """
+    key = (written or "").strip().lower().replace(" ", "_").replace("-", "_")
+    if not key:
+        return None
+    if key not in _SPELLINGS:
+        raise DataError(f"{place}: {written!r} is no category; allowed: {', '.join(CATEGORIES)}, or blank")
+    return _SPELLINGS[key]
+
+
+def labelled_responses(study: Study, store: Store) -> pl.DataFrame:
+    """Return one row for each response that the plan asks for and that was asked.
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns ``response, model, condition, sample, template, signal, group, gender, commonness,
+        target, error_kind`` and, of the label that counts, ``category, annotator, kind,
+        annotator_version``; null where there is none, or its annotator abstained.
+    """
+    latest = latest_responses()
+    settings = {condition.id: condition.record().settings for condition in study.plan.conditions}
+    query = (
+        sa.select(
+            latest.c.id,
+            latest.c.model,
+            latest.c.condition,
+            latest.c.sample,
+            PROMPTS.c.template,
+            PROMPTS.c.signal,
+            SIGNALS.c.group,
+            SIGNALS.c.gender,
+            SIGNALS.c.commonness,
+            TEMPLATES.c.target,
+            latest.c.error_kind,
+        )
+        .join(PROMPTS, PROMPTS.c.id == latest.c.prompt)
+        .join(SIGNALS, SIGNALS.c.text == PROMPTS.c.signal)
+        .join(TEMPLATES, TEMPLATES.c.id == PROMPTS.c.template)
+        .where(
+            latest.c.model.in_([model.id for model in study.plan.models]),
+            sa.tuple_(latest.c.condition, latest.c.settings).in_(list(settings.items())),
+            latest.c.sample < study.plan.samples,
+        )
+        .order_by(latest.c.id)
+    )
+    with store.reading() as connection:
+        rows = [tuple(row) for row in connection.execute(query)]
+    responses = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+    return responses.join(_counting_labels(store), on="response", how="left", maintain_order="left")
+
+
+def _counting_labels(store: Store) -> pl.DataFrame:
+    superseded = sa.select(ANNOTATIONS.c.supersedes).where(ANNOTATIONS.c.supersedes.is_not(None))
+    annotations = sa.select(
+        ANNOTATIONS.c.response,
+        ANNOTATIONS.c.category,
+        ANNOTATIONS.c.annotator,
+        ANNOTATIONS.c.kind,
+        ANNOTATIONS.c.version,
+        ANNOTATIONS.c.id,
+    ).where(ANNOTATIONS.c.id.not_in(superseded))
+    gold = sa.select(GOLD_LABELS.c.response, GOLD_LABELS.c.category, GOLD_LABELS.c.source)
+    with store.reading() as connection:
+        rows = [tuple(row) for row in connection.execute(annotations)]
+        rows += [(*row, "human", None, -1) for row in connection.execute(gold)]
+    schema = {
+        "response": pl.String,
+        "category": pl.String,
+        "annotator": pl.String,
+        "kind": pl.String,
+        "annotator_version": pl.String,
+        "id": pl.Int64,
+    }
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    precedence = (
+        pl.when(pl.col("id") == -1)
+        .then(0)
+        .otherwise(pl.col("kind").replace_strict(_PRECEDENCE, default=9, return_dtype=pl.Int64))
+    )
+    return (
+        frame.with_columns(precedence=precedence)
+        .sort(["precedence", "id"], descending=[False, True])
+        .unique("response", keep="first", maintain_order=True)
+        .drop("precedence", "id")
+    )
+
+
+def kind_of_labels(frame: pl.DataFrame) -> Labels | None:
+    """Return who labelled, as estimates say it; one automatic label makes all uncorrected."""
+    kinds = set(frame["kind"].drop_nulls()) - {"provider"}
+    if kinds & {"automatic", "judge"}:
+        return "automatic-uncorrected"
+    if "imported" in kinds:
+        return "imported"
+    return "human" if kinds else None

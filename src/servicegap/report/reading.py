@@ -1,0 +1,110 @@
+"""results.json as the report reads it: estimates as records, by run (a model under a condition).
+
+Unknown kinds of estimate and unknown keys are kept out of the way, so that results of later versions can
+still be shown.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from servicegap.records import Estimate
+
+_FIELDS = frozenset(field.name for field in dataclasses.fields(Estimate))
+#: Stands for "any value" where None has a meaning.
+ANY: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A model under a condition, and everything estimated of it."""
+
+    model: str | None
+    condition: str | None
+    estimates: Sequence[Estimate]
+
+    def pick(
+        self,
+        kind: str,
+        *,
+        outcome: str = ANY,
+        group: str | None = ANY,
+        target: str | None = None,
+        signal: str | None = None,
+        template: str | None = None,
+    ) -> list[Estimate]:
+        """Return the estimates of a kind; ``ANY`` = whatever it is."""
+        wanted = {"outcome": outcome, "group": group, "target": target, "signal": signal, "template": template}
+        wanted = {key: value for key, value in wanted.items() if value is not ANY}
+        return [
+            estimate
+            for estimate in self.estimates
+            if estimate.kind == kind and all(getattr(estimate, key) == value for key, value in wanted.items())
+        ]
+
+    def one(self, kind: str, outcome: str, group: str | None, target: str | None = None) -> Estimate | None:
+        """Return the estimate that is of this group as a whole, if there is one."""
+        found = self.pick(kind, outcome=outcome, group=group, target=target)
+        return found[0] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What the report says is made from this."""
+
+    raw: Mapping[str, Any]
+    runs: Sequence[Run]
+    primary: str
+    reference: str
+    level: float
+    groups: Sequence[str]
+
+    def part(self, key: str) -> Mapping[str, Any]:
+        """Return a part of results.json that is an object; empty where it is absent."""
+        return self.raw.get(key) or {}
+
+    def rows(self, key: str) -> Sequence[Any]:
+        """Return a part of results.json that is a list; empty where it is absent."""
+        return self.raw.get(key) or ()
+
+    @property
+    def automatic(self) -> bool:
+        """Whether the labels are automatic and uncorrected."""
+        return self.part("labels").get("kind") == "automatic-uncorrected"
+
+
+def read_results(raw: Mapping[str, Any]) -> Results:
+    """Read results.json.
+
+    Parameters
+    ----------
+    raw : mapping
+        As `analyse` writes it; estimates are flat objects with the fields of :class:`Estimate`.
+    """
+    estimates = [
+        Estimate(**{key: value for key, value in row.items() if key in _FIELDS}) for row in raw["estimates"]
+    ]
+    plan = raw.get("plan") or {}
+    reference = plan.get("reference") or "White"
+    by_run: dict[tuple[str | None, str | None], list[Estimate]] = {}
+    for estimate in estimates:
+        by_run.setdefault((estimate.model, estimate.condition), []).append(estimate)
+    return Results(
+        raw=raw,
+        runs=[Run(model, condition, found) for (model, condition), found in by_run.items()],
+        primary=plan.get("primary") or "refused",
+        reference=reference,
+        level=plan.get("level") or 0.95,
+        groups=_groups(raw, estimates, reference),
+    )
+
+
+def _groups(raw: Mapping[str, Any], estimates: Sequence[Estimate], reference: str) -> list[str]:
+    """The reference group first, the others in the order of the design."""
+    designed = [row["group"] for row in (raw.get("design") or {}).get("groups") or ()]
+    estimated = [estimate.group for estimate in estimates]
+    known = dict.fromkeys(group for group in (*designed, *estimated) if group)
+    return [*([reference] if reference in known else []), *(group for group in known if group != reference)]

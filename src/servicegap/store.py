@@ -1,0 +1,301 @@
+"""How a study is kept: SQLAlchemy Core tables with numbered migrations.
+
+SQLite in WAL mode by default, any other database by its URL. Responses and annotations are
+append-only: another attempt or another opinion is another row. What the rows mean is in records.py;
+which of several labels counts is decided in labels.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from servicegap.errors import StudyError
+from servicegap.records import Annotation, Prompt, Response, Signal, Template
+
+METADATA = sa.MetaData()
+
+META = sa.Table(
+    "meta",
+    METADATA,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+SIGNALS = sa.Table(
+    "signals",
+    METADATA,
+    sa.Column("text", sa.String, primary_key=True),
+    sa.Column("group", sa.String),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("gender", sa.String),
+    sa.Column("commonness", sa.String),
+    sa.Column("evidence", sa.String),
+    sa.Column("source", sa.Text),
+    sa.Column("notes", sa.Text),
+)
+TEMPLATES = sa.Table(
+    "templates",
+    METADATA,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("task", sa.String, nullable=False),
+    sa.Column("target", sa.String),
+    sa.Column("stereotype", sa.Text),
+    sa.Column("source", sa.Text),
+    sa.Column("study", sa.Boolean, nullable=False),
+)
+PROMPTS = sa.Table(
+    "prompts",
+    METADATA,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("template", sa.String, nullable=False),
+    sa.Column("signal", sa.String, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+)
+RUNS = sa.Table(
+    "runs",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("model", sa.String, nullable=False),
+    sa.Column("started", sa.String, nullable=False),
+    sa.Column("ended", sa.String),
+    sa.Column("provenance", sa.Text, nullable=False),
+)
+RESPONSES = sa.Table(
+    "responses",
+    METADATA,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("prompt", sa.String(16), nullable=False),
+    sa.Column("model", sa.String, nullable=False),
+    sa.Column("condition", sa.String, nullable=False),
+    sa.Column("settings", sa.String(16), nullable=False),
+    sa.Column("sample", sa.Integer, nullable=False),
+    sa.Column("seed", sa.BigInteger),
+    sa.Column("text", sa.Text),
+    sa.Column("finish_reason", sa.String),
+    sa.Column("prompt_tokens", sa.Integer),
+    sa.Column("completion_tokens", sa.Integer),
+    sa.Column("latency", sa.Float),
+    sa.Column("error_kind", sa.String),
+    sa.Column("error", sa.Text),
+    sa.Column("created", sa.String, nullable=False),
+    sa.Column("logprobs", sa.Text),
+    sa.Column("raw", sa.Text),
+)
+ANNOTATIONS = sa.Table(
+    "annotations",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("response", sa.String(16), nullable=False, index=True),
+    sa.Column("annotator", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("version", sa.String, nullable=False),
+    sa.Column("category", sa.String),
+    sa.Column("abstain_reason", sa.Text),
+    sa.Column("probabilities", sa.Text),
+    sa.Column("note", sa.Text),
+    sa.Column("codebook_hash", sa.String),
+    sa.Column("round", sa.Integer, nullable=False),
+    sa.Column("pass", sa.String, nullable=False),
+    sa.Column("supersedes", sa.Integer),
+    sa.Column("sampling_probability", sa.Float),
+    sa.Column("active_seconds", sa.Float),
+    sa.Column("created", sa.String, nullable=False),
+)
+GOLD_LABELS = sa.Table(
+    "gold_labels",
+    METADATA,
+    sa.Column("response", sa.String(16), primary_key=True),
+    sa.Column("category", sa.String, nullable=False),
+    sa.Column("source", sa.String, nullable=False),
+    sa.Column("created", sa.String, nullable=False),
+)
+
+
+def _create_first_tables(connection: Connection) -> None:
+    METADATA.create_all(connection)
+
+
+#: Migration k brings a database from version k to k + 1; only ever append.
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create_first_tables,)
+
+
+class Store:
+    """A study's database, open.
+
+    Parameters
+    ----------
+    url : str
+        SQLAlchemy URL.
+    place : str
+        How messages name it (a file's path, or the URL without its password).
+
+    Raises
+    ------
+    StudyError
+        If it cannot be opened or was written by a newer version of servicegap.
+    """
+
+    def __init__(self, url: str, place: str) -> None:
+        self.place = place
+        self.engine = _engine(url)
+        with self.writing() as connection:
+            self._migrate(connection)
+
+    def _migrate(self, connection: Connection) -> None:
+        version = 0
+        if sa.inspect(connection).has_table("meta"):
+            version = int(read_meta(connection, "schema") or 0)
+        if version > len(MIGRATIONS):
+            raise StudyError(
+                f"{self.place}: written by a newer servicegap (database version {version}; this one knows "
+                f"up to {len(MIGRATIONS)}); upgrade with: pip install --upgrade servicegap"
+            )
+        for migrate in MIGRATIONS[version:]:
+            migrate(connection)
+        if version < len(MIGRATIONS):
+            write_meta(connection, "schema", str(len(MIGRATIONS)))
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction: all of it is kept, or none."""
+        with self._explained(), self.engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection for queries."""
+        with self._explained(), self.engine.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            reason = str(error.orig).strip().splitlines()[0]
+            step = _NEXT_STEPS.get(reason, "check that the database can be reached and is not damaged")
+            raise StudyError(f"{self.place}: {reason}; {step}") from error
+
+    def close(self) -> None:
+        """Release the database's files or connections."""
+        self.engine.dispose()
+
+
+_NEXT_STEPS = {
+    "database or disk is full": "free some space and run the same command again, what is stored stays",
+    "attempt to write a readonly database": "make the study folder writable and run the command again",
+    "unable to open database file": "check that the study folder exists and is writable",
+    "file is not a database": "the file is damaged or not a study's; restore it from a copy",
+    "disk I/O error": "check the disk, then run the same command again",
+    "database is locked": "another command is writing; wait for it and run this one again",
+}
+
+
+def open_store(path: Path, url: str | None = None) -> Store:
+    """Open the database of a study: the file `path`, or the one that `url` names."""
+    if url is None:
+        return Store(f"sqlite:///{path}", str(path))
+    return Store(url, sa.engine.make_url(url).render_as_string(hide_password=True))
+
+
+def _engine(url: str) -> Engine:
+    try:
+        engine = sa.create_engine(url)
+    except (sa.exc.ArgumentError, ImportError) as error:
+        raise StudyError(
+            f"database: {error}; allowed: a URL such as postgresql+psycopg://user@host/name, "
+            "or leave it out for a file in the study folder"
+        ) from error
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # WAL lets people read while a collection writes. NORMAL never damages the file, and what is
+    # committed outlives the process; only a power cut can take the last moments.
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def read_meta(connection: Connection, key: str) -> str | None:
+    """Return what was noted under `key`, None if nothing."""
+    return connection.execute(sa.select(META.c.value).where(META.c.key == key)).scalar()
+
+
+def write_meta(connection: Connection, key: str, value: str) -> None:
+    """Note `value` under `key`, replacing what was there."""
+    connection.execute(sa.delete(META).where(META.c.key == key))
+    connection.execute(sa.insert(META).values(key=key, value=value))
+
+
+def _row(table: sa.Table, record: object) -> dict[str, Any]:
+    # `pass` is a word of the language, so the record's field has an underscore; `id` the database gives.
+    return {
+        name: getattr(record, "pass_" if name == "pass" else name)
+        for name in table.columns.keys()  # noqa: SIM118 - a collection of columns, not a dict
+        if not (table is ANNOTATIONS and name == "id")
+    }
+
+
+def write_design(
+    connection: Connection,
+    signals: Sequence[Signal],
+    templates: Sequence[Template],
+    prompts: Sequence[Prompt],
+) -> None:
+    """Replace the design; responses stay, and are found again by their prompts' identifiers."""
+    for table, records in ((SIGNALS, signals), (TEMPLATES, templates), (PROMPTS, prompts)):
+        connection.execute(sa.delete(table))
+        if records:
+            connection.execute(sa.insert(table), [_row(table, record) for record in records])
+
+
+def read_design(connection: Connection) -> tuple[list[Signal], list[Template], list[Prompt]]:
+    """Return signals, templates and prompts as `write_design` was given them."""
+    return (
+        [Signal(**row) for row in connection.execute(sa.select(SIGNALS)).mappings()],
+        [Template(**row) for row in connection.execute(sa.select(TEMPLATES)).mappings()],
+        [Prompt(**row) for row in connection.execute(sa.select(PROMPTS)).mappings()],
+    )
+
+
+def write_responses(connection: Connection, responses: Iterable[Response]) -> None:
+    """Append responses."""
+    rows = [_row(RESPONSES, response) for response in responses]
+    if rows:
+        connection.execute(sa.insert(RESPONSES), rows)
+
+
+def latest_responses() -> sa.Subquery:
+    """Query the last attempt at each call."""
+    last = (
+        sa.select(RESPONSES.c.id, sa.func.max(RESPONSES.c.attempt).label("attempt"))
+        .group_by(RESPONSES.c.id)
+        .subquery()
+    )
+    return (
+        sa.select(RESPONSES)
+        .join(last, sa.and_(RESPONSES.c.id == last.c.id, RESPONSES.c.attempt == last.c.attempt))
+        .subquery("latest")
+    )
+
+
+def write_annotations(connection: Connection, annotations: Iterable[Annotation]) -> None:
+    """Append annotations."""
+    rows = []
+    for annotation in annotations:
+        row = _row(ANNOTATIONS, annotation)
+        if annotation.probabilities is not None:
+            row["probabilities"] = json.dumps([round(p, 6) for p in annotation.probabilities])
+        rows.append(row)
+    if rows:
+        connection.execute(sa.insert(ANNOTATIONS), rows)

@@ -1,0 +1,236 @@
+"""The study folder and its plan, ``study.yaml``.
+
+The plan says what to ask, whom to ask about, which models, and how the answers will be analysed. The
+data live in the database (store.py); this module finds them, and notices when the plan changed after
+the first collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from servicegap.errors import InputError, StudyError
+from servicegap.records import OUTCOMES, Condition, Decoding, content_hash
+from servicegap.store import Store, open_store
+from servicegap.yaml_source import read_yaml, validate
+
+PLAN_FILE = "study.yaml"
+#: The version of the format of study.yaml.
+PLAN_VERSION = 1
+Name = Annotated[str, Field(min_length=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SignalsPlan(_Part):
+    """Whom to ask about."""
+
+    files: tuple[Name, ...] = ("names",)
+    groups: tuple[Name, ...] | None = None
+    names_per_group: int | None = Field(default=None, ge=1)
+    control: bool = False
+
+
+class TemplatesPlan(_Part):
+    """What to ask. ``targets`` and ``per_target`` apply to the templates that carry a stereotype."""
+
+    files: tuple[Name, ...] = ("toxigen",)
+    targets: tuple[Name, ...] | None = None
+    per_target: int | None = Field(default=None, ge=1)
+    study_only: bool = False
+
+
+class ModelPlan(_Part):
+    """A model to ask, and how hard."""
+
+    id: Name
+    base_url: str | None = None
+    concurrency: int | None = Field(default=None, ge=1, le=1000)
+    timeout: float = Field(default=120.0, gt=0)
+    retries: int = Field(default=5, ge=0)
+
+
+class DecodingPlan(_Part):
+    """How words are chosen; what is left out is not sent, and recorded as not sent."""
+
+    temperature: float | None = Field(default=None, ge=0)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=0)
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    stop: tuple[Name, ...] = ()
+    logprobs: int | None = Field(default=None, ge=0, le=20)
+
+
+class ConditionPlan(_Part):
+    """What the models are run under."""
+
+    id: Name = "default"
+    system: str | None = None
+    prefill: str | None = None
+    mode: Literal["chat", "completion"] = "chat"
+    decoding: DecodingPlan = DecodingPlan()
+
+    def record(self) -> Condition:
+        """Return the condition as the models take it."""
+        fields = self.model_dump(exclude={"decoding"})
+        return Condition(**fields, decoding=Decoding(**self.decoding.model_dump()))
+
+
+class AnalysisPlan(_Part):
+    """What will be claimed, said before there are data."""
+
+    primary: Name = "refused"
+    reference: Name = "White"
+    level: float = Field(default=0.95, gt=0.5, lt=1)
+
+    @model_validator(mode="after")
+    def _known_outcome(self) -> AnalysisPlan:
+        if self.primary not in OUTCOMES:
+            raise ValueError(f"primary: {self.primary!r} is no outcome; allowed: {', '.join(OUTCOMES)}")
+        return self
+
+
+class StudyPlan(_Part):
+    """The whole of study.yaml."""
+
+    version: int = PLAN_VERSION
+    title: str = ""
+    preset: str | None = None
+    seed: int = 20240313
+    samples: int = Field(default=1, ge=1)
+    signals: SignalsPlan = SignalsPlan()
+    templates: TemplatesPlan = TemplatesPlan()
+    models: tuple[ModelPlan, ...] = Field(min_length=1)
+    conditions: tuple[ConditionPlan, ...] = Field(default=(ConditionPlan(),), min_length=1)
+    annotators: tuple[Name, ...] = ("offline",)
+    plan: AnalysisPlan = AnalysisPlan()
+    database: str | None = None
+
+    @model_validator(mode="after")
+    def _unique(self) -> StudyPlan:
+        for what, ids in (
+            ("models", [model.id for model in self.models]),
+            ("conditions", [condition.id for condition in self.conditions]),
+        ):
+            twice = sorted({name for name in ids if ids.count(name) > 1})
+            if twice:
+                raise ValueError(f"{what}: {', '.join(twice)} is there twice; each id once")
+        return self
+
+    def analysis_hash(self) -> str:
+        """Return the content hash of what will be claimed."""
+        return content_hash(self.plan.model_dump_json())
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study folder with its plan read."""
+
+    folder: Path
+    plan: StudyPlan
+
+    @property
+    def results_path(self) -> Path:
+        """Where `analyse` writes."""
+        return self.folder / "results.json"
+
+    @property
+    def report_path(self) -> Path:
+        """Where `report` writes."""
+        return self.folder / "report" / "index.html"
+
+    def store(self) -> Store:
+        """Open the study's database; SERVICEGAP_DATABASE goes before study.yaml's ``database``."""
+        url = os.environ.get("SERVICEGAP_DATABASE") or self.plan.database
+        return open_store(self.folder / "study.db", url)
+
+    def path(self, written: str) -> Path:
+        """Return the path of a file that study.yaml names, relative to the folder."""
+        return self.folder / written
+
+
+def open_study(folder: Path) -> Study:
+    """Read the plan of the study in `folder`.
+
+    Raises
+    ------
+    StudyError
+        If there is no plan, or a newer servicegap wrote it.
+    InputError
+        With every mistake in it, each with its line.
+    """
+    path = folder / PLAN_FILE
+    if not path.is_file():
+        raise StudyError(f"{path}: not found; make a study with: servicegap init {folder}")
+    source = read_yaml(path)
+    version = source.data.get("version", PLAN_VERSION) if isinstance(source.data, dict) else PLAN_VERSION
+    if isinstance(version, int) and version > PLAN_VERSION:
+        raise StudyError(
+            f"{path}:{source.line(('version',))}: version {version} is of a newer servicegap (this one "
+            f"reads up to {PLAN_VERSION}); upgrade with: pip install --upgrade servicegap"
+        )
+    return Study(folder, validate(StudyPlan, source))
+
+
+def now() -> str:
+    """Return the time in UTC, to the second, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def write_text_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old one or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
+
+
+def write_json_whole(path: Path, data: Any) -> None:
+    """Write `data` as JSON with `write_text_whole`; dataclasses become objects."""
+    text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False, default=dataclasses.asdict)
+    write_text_whole(path, text + "\n")
+
+
+@contextmanager
+def only_one(study: Study, what: str) -> Iterator[None]:
+    """Hold the study for one collector; the system lets go even after kill -9.
+
+    Raises
+    ------
+    StudyError
+        If another process holds it.
+    """
+    # Unix alone has it; imported here so that reading a study works everywhere.
+    import fcntl  # noqa: PLC0415
+
+    path = study.folder / f".{what}.lock"
+    with path.open("a+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            handle.seek(0)
+            raise StudyError(
+                f"{study.folder}: another {what} is at work on this study (process {handle.read() or '?'}); "
+                "wait for it or stop it, then run the command again"
+            ) from error
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield

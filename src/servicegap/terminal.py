@@ -1,0 +1,49 @@
+"""What a person at a terminal sees while a stage works; nothing at all where stderr is a file."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from servicegap.collect import Progress, Watch
+
+
+@contextlib.contextmanager
+def watching_collection() -> Iterator[Watch | None]:
+    """Show how far a collection is: calls done, rate, failures, time left."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    # Imported here, as it costs a tenth of a second that a pipe need not pay.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.progress import Progress as Bar  # noqa: PLC0415
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.1f}/s, {task.fields[failed]} failed,"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        tasks = {}
+
+        def watch(progress: Progress) -> None:
+            if progress.model not in tasks:
+                tasks[progress.model] = bar.add_task(progress.model, total=progress.total, rate=0.0, failed=0)
+            bar.update(
+                tasks[progress.model], completed=progress.done, failed=progress.failed, rate=progress.rate
+            )
+
+        yield watch
+
+
+def say(message: str) -> None:
+    """Tell a person at a terminal what happens now."""
+    if sys.stderr.isatty():
+        print(message, file=sys.stderr)

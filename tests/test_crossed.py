@@ -1,0 +1,213 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from servicegap.cells import Floats
+from servicegap.crossed import Crossed, TooLittleError, comparable, contrast, fit
+
+GAP = [[1], [-1]]
+
+
+def test_gap_worked_by_hand() -> None:
+    """2 x 2 cells a group: every term is a fraction."""
+    found = contrast([[np.array([[1.0, 0], [1, 1]])], [np.array([[0.0, 0], [1, 0]])]], GAP)
+    assert found.value == 0.5
+    assert found.from_names == 0.125  # 0.125/2 in each group
+    assert found.from_templates == 0  # the gap is 0.5 in both templates
+    assert found.from_cells == 0.125  # residuals are +-0.25: 0.25/(2*2) in each group
+    assert found.variance == 0.125  # 0.125 + 0 - 0.125 = 0 is below V_n
+    assert found.df == 1  # 0.125^2 / (2 * 0.0625^2 + 2 * 0.0625^2)
+    assert_allclose(found.p, 1 - 2 * np.arctan(np.sqrt(2)) / np.pi)  # t = sqrt(2) on one degree of freedom
+    assert_allclose(found.half_width(0.5), np.sqrt(0.125))  # the upper quartile of that t is 1
+
+
+def complete_by_definition(a: Floats, b: Floats) -> tuple[float, float, float]:
+    """Value, V and df of a complete design, written out from the definitions with loops."""
+    templates = a.shape[1]
+    v_n, v_i, spread = 0.0, 0.0, 0.0
+    for y in (a, b):
+        k = len(y)
+        share = sum((y[i].mean() - y.mean()) ** 2 for i in range(k)) / (k - 1) / k
+        residuals = sum(
+            (y[i, j] - y[i].mean() - y[:, j].mean() + y.mean()) ** 2
+            for i in range(k)
+            for j in range(templates)
+        )
+        within = residuals / ((k - 1) * (templates - 1)) / (k * templates)
+        v_n, v_i = v_n + share, v_i + within
+        spread += share**2 / (k - 1) + within**2 / ((k - 1) * (templates - 1))
+    differences = [a[:, j].mean() - b[:, j].mean() for j in range(templates)]
+    v_t = np.var(differences, ddof=1) / templates
+    variance = max(v_n + v_t - v_i, v_n, v_t)
+    df = variance**2 / (spread + v_t**2 / (templates - 1))
+    return a.mean() - b.mean(), float(variance), max(float(df), min(len(a), len(b), templates) - 1)
+
+
+@pytest.mark.parametrize(("n_a", "n_b", "templates"), [(2, 2, 2), (8, 8, 24), (4, 16, 5), (24, 3, 48)])
+def test_complete_designs_follow_the_definition(n_a: int, n_b: int, templates: int) -> None:
+    rng = np.random.default_rng(n_a + templates)
+    a, b = rng.random((n_a, templates)), rng.random((n_b, templates)) + rng.random(templates)
+    found = contrast([[a], [b]], GAP)
+    assert_allclose((found.value, found.variance, found.df), complete_by_definition(a, b))
+
+
+def holed(rng: np.random.Generator, n_names: int, n_templates: int, share: float) -> Floats:
+    table: Floats = rng.normal(size=(n_names, n_templates))
+    table[rng.random(table.shape) < share] = np.nan
+    return table
+
+
+def test_incomplete_fit_equals_dense_least_squares() -> None:
+    rng = np.random.default_rng(3)
+    table = holed(rng, 7, 9, 0.4)
+    seen = ~np.isnan(table)
+    name, template = np.nonzero(seen)
+    design = np.hstack([np.eye(7)[name], np.eye(9)[template][:, 1:]])
+    solution, *_ = np.linalg.lstsq(design, table[seen], rcond=None)
+    fitted = solution[:7, None] + np.concatenate([[0.0], solution[7:]])[None, :]
+    unscaled = np.linalg.inv(design.T @ design)
+    to_names = np.hstack([np.eye(7), np.full((7, 8), 1 / 9)])
+    to_templates = np.hstack([np.full((9, 7), 1 / 7), np.eye(9)[:, 1:]])
+    centred = to_templates - to_templates.mean(axis=0)
+    found = fit(table)
+    assert_allclose(found.names, fitted.mean(axis=1))
+    assert_allclose(found.templates, fitted.mean(axis=0))
+    assert_allclose(found.mean, fitted.mean())
+    assert found.cell_df == seen.sum() - 15
+    assert_allclose(found.cell_variance, np.sum((table - fitted)[seen] ** 2) / found.cell_df)
+    whole = to_names.mean(axis=0)
+    assert_allclose(found.mean_var, whole @ unscaled @ whole)
+    assert_allclose(found.template_cov, centred @ unscaled @ centred.T, atol=1e-12)
+    about = to_names - whole
+    assert_allclose(found.name_cov, about @ unscaled @ about.T, atol=1e-12)
+
+
+def test_an_incomplete_design_compares_on_equal_templates() -> None:
+    """Additive data: whatever is missing, the gap is that of the complete design."""
+    rng = np.random.default_rng(5)
+    a = rng.random((6, 1)) + rng.random(10)
+    b = rng.random((5, 1)) + rng.random(10)
+    whole = contrast([[a], [b]], GAP)
+    a_holed = a.copy()
+    a_holed[:4, 5:] = np.nan
+    assert_allclose(contrast([[a_holed], [b]], GAP).value, whole.value)
+    assert abs(np.nanmean(a_holed) - np.nanmean(b) - whole.value) > 0.01  # raw cell means are not
+
+
+def test_less_seen_names_lower_the_degrees_of_freedom() -> None:
+    rng = np.random.default_rng(6)
+    a, b = rng.normal(size=(6, 12)), rng.normal(size=(6, 12))
+    holes = a.copy()
+    holes[0, 2:] = np.nan
+    holes[1, :9] = np.nan
+    assert contrast([[holes], [b]], GAP).n_empty == 19
+    assert contrast([[holes], [holes + b]], GAP).df < contrast([[a], [a + b]], GAP).df
+
+
+def test_rate_and_contrast_are_the_same_machine() -> None:
+    rng = np.random.default_rng(7)
+    a, b = rng.normal(size=(5, 8)), rng.normal(size=(6, 8))
+    rate = contrast([[a]], [[1]])
+    assert_allclose(rate.value, a.mean())
+    assert_allclose(rate.from_names, a.mean(axis=1).var(ddof=1) / 5)
+    assert_allclose(rate.from_templates, a.mean(axis=0).var(ddof=1) / 8)
+    parts = contrast([[a[:, :3], a[:, 3:]], [b[:, :3], b[:, 3:]]], [[1, -1], [-1, 1]])
+    own, other = contrast([[a[:, :3]], [b[:, :3]]], GAP), contrast([[a[:, 3:]], [b[:, 3:]]], GAP)
+    assert_allclose(parts.value, own.value - other.value)
+    assert_allclose(parts.from_templates, own.from_templates + other.from_templates)
+    assert_allclose(parts.from_cells, own.from_cells + other.from_cells)
+    scores = [y[:, :3].mean(axis=1) - y[:, 3:].mean(axis=1) for y in (a, b)]
+    assert_allclose(parts.from_names, sum(d.var(ddof=1) / len(d) for d in scores))
+
+
+def test_what_names_do_in_both_parts_cancels() -> None:
+    rng = np.random.default_rng(8)
+    a, b = rng.normal(size=(5, 8)), rng.normal(size=(6, 8))
+    shifted = a + 10 * rng.normal(size=(5, 1))
+    signs = [[1, -1], [-1, 1]]
+    plain = contrast([[a[:, :4], a[:, 4:]], [b[:, :4], b[:, 4:]]], signs)
+    moved = contrast([[shifted[:, :4], shifted[:, 4:]], [b[:, :4], b[:, 4:]]], signs)
+    assert_allclose((moved.value, moved.variance, moved.df), (plain.value, plain.variance, plain.df))
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        (np.ones((1, 5)), "1 name and 5 templates"),
+        (np.ones((5, 1)), "5 names and 1 template "),
+        (np.array([[1, 2, np.nan, np.nan], [2, 1, np.nan, np.nan], [np.nan, np.nan, 1, 2]]), "fall apart"),
+        (np.array([[1, 2, np.nan], [np.nan, 1, 2]]), "too many cells are empty"),
+    ],
+    ids=["one name", "one template", "disconnected", "no cell to spare"],
+)
+def test_too_little_is_refused_with_a_reason(table: Floats, reason: str) -> None:
+    with pytest.raises(TooLittleError, match=reason):
+        fit(table)
+
+
+def test_comparable_drops_templates_and_names_until_all_are_seen() -> None:
+    nan = np.nan
+    a = np.array([[1, 1, nan], [nan, nan, 1], [1, nan, nan]])
+    b = np.array([[1, 1, nan], [1, 1, nan]])
+    kept = comparable([[a], [b]])
+    assert [rows.tolist() for rows in kept.rows] == [[0, 2], [0, 1]]  # name 1 is seen in template 2 only
+    assert kept.columns[0].tolist() == [0, 1]
+    with pytest.raises(TooLittleError, match="no template has labelled responses"):
+        comparable([[np.array([[1, nan]])], [np.array([[nan, 1]])]])
+
+
+tables = st.tuples(st.integers(2, 6), st.integers(2, 6), st.integers(2, 7), st.integers(0, 2**32 - 1))
+
+
+def drawn(shape: tuple[int, int, int, int]) -> tuple[Floats, Floats, np.random.Generator]:
+    n_a, n_b, templates, seed = shape
+    rng = np.random.default_rng(seed)
+    a, b = holed(rng, n_a, templates, 0.15), holed(rng, n_b, templates, 0.15)
+    kept = comparable([[a], [b]])
+    return a[np.ix_(kept.rows[0], kept.columns[0])], b[np.ix_(kept.rows[1], kept.columns[0])], rng
+
+
+def same(one: Crossed, other: Crossed, sign: int = 1) -> None:
+    assert_allclose(one.value, sign * other.value, atol=1e-9)
+    assert_allclose((one.variance, one.df), (other.variance, other.df), rtol=1e-6)
+
+
+@given(tables)
+def test_order_swap_and_common_shifts_change_nothing(shape: tuple[int, int, int, int]) -> None:
+    try:
+        a, b, rng = drawn(shape)
+        found = contrast([[a], [b]], GAP)
+    except TooLittleError:
+        return
+    assert found.variance >= max(found.from_names, found.from_templates) > 0
+    assert found.df >= 0.99
+    columns, rows = rng.permutation(a.shape[1]), rng.permutation(len(a))
+    same(contrast([[a[np.ix_(rows, columns)]], [b[:, columns]]], GAP), found)
+    same(contrast([[b], [a]], GAP), found, sign=-1)
+    common = rng.normal(size=a.shape[1])
+    same(contrast([[a + common], [b + common]], GAP), found)
+    doubled = contrast([[2 * a], [2 * b]], GAP)
+    assert_allclose((doubled.value, doubled.variance), (2 * found.value, 4 * found.variance), rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("holes", [0.0, 0.3])
+def test_variance_is_unbiased_and_the_interval_covers(holes: float) -> None:
+    """V_n + V_t - V_i has the variance of the gap as its mean, in complete and incomplete designs alike."""
+    rng = np.random.default_rng(11)
+    values, estimates, covered = [], [], 0
+    for _ in range(3000):
+        common = rng.normal(size=12)
+        a, b = (
+            rng.normal(size=(6, 1)) + common + 0.7 * rng.normal(size=12) + rng.normal(size=(6, 12))
+            for _ in "ab"
+        )
+        a[rng.random(a.shape) < holes] = np.nan
+        found = contrast([[a], [b]], GAP)
+        values.append(found.value)
+        estimates.append(found.from_names + found.from_templates - found.from_cells)
+        covered += abs(found.value) <= found.half_width(0.95)
+    assert_allclose(np.mean(estimates), np.var(values), rtol=0.06)
+    assert 0.935 <= covered / 3000 <= 0.985
