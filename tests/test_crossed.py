@@ -96,14 +96,29 @@ def test_an_incomplete_design_compares_on_equal_templates() -> None:
     assert abs(np.nanmean(a_holed) - np.nanmean(b) - whole.value) > 0.01  # raw cell means are not
 
 
-def test_less_seen_names_lower_the_degrees_of_freedom() -> None:
+def test_less_seen_names_count_for_less_in_the_degrees_of_freedom() -> None:
+    """A rate's V and df from the eigenvalues of each factor's covariance, (sum e)^2 / sum e^2."""
     rng = np.random.default_rng(6)
-    a, b = rng.normal(size=(6, 12)), rng.normal(size=(6, 12))
-    holes = a.copy()
-    holes[0, 2:] = np.nan
-    holes[1, :9] = np.nan
-    assert contrast([[holes], [b]], GAP).n_empty == 19
-    assert contrast([[holes], [holes + b]], GAP).df < contrast([[a], [a + b]], GAP).df
+    table = rng.normal(size=(6, 12))
+    table[0, 2:] = np.nan
+    table[1, :9] = np.nan
+    found, fitted = contrast([[table]], [[1]]), fit(table)
+    assert found.n_empty == 19
+    terms, share = [], 0.0
+    for effects, cov in ((fitted.names, fitted.name_cov), (fitted.templates, fitted.template_cov)):
+        n = len(effects)
+        from_cells = fitted.cell_variance * np.linalg.eigvalsh(cov)[1:]
+        eigenvalues = max(effects.var(ddof=1) - from_cells.mean(), 0) + from_cells
+        terms.append((effects.var(ddof=1) / n, eigenvalues.sum() ** 2 / (eigenvalues**2).sum()))
+        share += from_cells.sum() / (n * (n - 1))
+    within = share - fitted.cell_variance * fitted.mean_var
+    (v_n, names_df), (v_t, templates_df) = terms
+    assert names_df < 5
+    assert templates_df < 11
+    variance = max(v_n + v_t - within, v_n, v_t)
+    spread = v_n**2 / names_df + v_t**2 / templates_df + within**2 / fitted.cell_df
+    assert_allclose(found.variance, variance)
+    assert_allclose(found.df, max(variance**2 / spread, min(names_df, templates_df)))
 
 
 def test_rate_and_contrast_are_the_same_machine() -> None:
@@ -205,7 +220,9 @@ def test_variance_is_unbiased_and_the_interval_covers(holes: float) -> None:
             for _ in "ab"
         )
         a[rng.random(a.shape) < holes] = np.nan
-        found = contrast([[a], [b]], GAP)
+        kept = comparable([[a], [b]])
+        rows, columns = kept.rows, kept.columns[0]
+        found = contrast([[a[np.ix_(rows[0], columns)]], [b[np.ix_(rows[1], columns)]]], GAP)
         values.append(found.value)
         estimates.append(found.from_names + found.from_templates - found.from_cells)
         covered += abs(found.value) <= found.half_width(0.95)

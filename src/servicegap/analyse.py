@@ -17,8 +17,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from servicegap import __version__
-from servicegap.calls import planned_calls
-from servicegap.design import Design
+from servicegap.calls import Design, planned_calls
 from servicegap.estimates import estimate_all
 from servicegap.formats.table import read_table
 from servicegap.labels import kind_of_labels, labelled_responses
@@ -59,7 +58,7 @@ def analyse(study: Study, store: Store, design: Design) -> dict[str, Any]:
 
 
 def analyse_table(path: Path, columns: dict[str, str], plan: AnalysisPlan) -> dict[str, Any]:
-    """Return what results.json would hold for somebody's own table of labelled responses.
+    """Return what results.json would hold for somebody's own table of labelled responses, in the same shape.
 
     Parameters
     ----------
@@ -81,8 +80,13 @@ def analyse_table(path: Path, columns: dict[str, str], plan: AnalysisPlan) -> di
         "version": __version__,
         "title": path.name,
         "created": now(),
+        "inputs": content_hash(
+            plan.model_dump_json(), json.dumps(columns), __version__, path.read_text("utf-8")
+        ),
         "plan": {**plan.model_dump(), "preset": None, "first_collection": None, "deviations": []},
+        "design": _table_design(frame, plan),
         "labels": {"kind": labels, "annotators": _annotators(frame)},
+        "collection": [],
         "estimates": [asdict(estimate) for estimate in estimate_all(frame, plan, labels)],
         "warnings": _warnings(frame, []),
         "provenance": [],
@@ -122,7 +126,7 @@ def _plan(study: Study, store: Store) -> dict[str, Any]:
 def _design(study: Study, design: Design) -> dict[str, Any]:
     groups = Counter(signal.group for signal in design.signals if signal.group)
     primary = [template for template in design.templates if template.target] or list(design.templates)
-    gap, note = _detectable(min(groups.values()), len(primary), study)
+    gap, note = _detectable(min(groups.values()), len(primary), study.plan.samples, study.plan.plan.level)
     return {
         "groups": [{"group": group, "n_signals": n} for group, n in groups.items()],
         "control": any(signal.group is None for signal in design.signals),
@@ -138,13 +142,34 @@ def _design(study: Study, design: Design) -> dict[str, Any]:
     }
 
 
-def _detectable(names: int, templates: int, study: Study) -> tuple[float | None, str]:
+def _table_design(frame: pl.DataFrame, plan: AnalysisPlan) -> dict[str, Any]:
+    groups = frame.group_by("group").agg(n_signals=pl.col("signal").n_unique()).sort("group")
+    templates = frame["template"].n_unique()
+    cells = frame.select("group", "signal", "template").n_unique()
+    samples = max(1, frame.height // cells)
+    gap, note = _detectable(int(groups["n_signals"].to_numpy().min()), templates, samples, plan.level)
+    return {
+        "groups": groups.to_dicts(),
+        "control": False,
+        "signals": [],
+        "templates": [],
+        "n_prompts": cells,
+        "samples": samples,
+        "n_primary_templates": templates,
+        "detectable_gap": gap,
+        "detectable_note": note,
+        "demonstration": False,
+        "warnings": [],
+    }
+
+
+def _detectable(names: int, templates: int, samples: int, level: float) -> tuple[float | None, str]:
     if min(names, templates) < 2:
         return None, "a design with fewer than two names a group or two templates can detect nothing"
-    gap = detectable_gap(PILOT_13B, names, templates, study.plan.samples, level=study.plan.plan.level)
+    gap = detectable_gap(PILOT_13B, names, templates, samples, level=level)
     return gap, (
         f"smallest gap that {names} names a group and {templates} templates find in 80 % of studies "
-        f"at a {study.plan.plan.level:.0%} level, if this model varies as in: {PILOT_13B.source}"
+        f"at a {level:.0%} level, if this model varies as in: {PILOT_13B.source}"
     )
 
 

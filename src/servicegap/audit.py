@@ -9,20 +9,25 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
-
-from servicegap.analyse import analyse, inputs_hash
-from servicegap.annotate import Annotated, annotate, count_unlabelled
-from servicegap.annotators import create_annotator
+from servicegap.calls import Design
 from servicegap.collect import Collected, Watch, collect, count_collected
-from servicegap.design import Design, build_design, save_design
-from servicegap.examples import read_examples
-from servicegap.models import create_model
-from servicegap.report import write_report
-from servicegap.store import RESPONSES, Store
+from servicegap.design import build_design, save_design
+from servicegap.errors import ModelError
+from servicegap.store import Store
 from servicegap.study import Study, write_json_whole
+
+if TYPE_CHECKING:
+    from servicegap.annotate import Annotated
+
+# The later stages load arrays, distributions and plots: a second of CPU that asking models need not pay,
+# so each is imported by the function that runs it.
+# ruff: noqa: PLC0415
+
+
+#: How the models of imported responses are named; they cannot be asked.
+IMPORTED = "imported:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +42,12 @@ class Status:
 
 def checked_design(study: Study) -> Design:
     """Build the prompts without keeping them, and see that models and annotators are known."""
+    from servicegap.annotators import create_annotator
+    from servicegap.models import create_model
+
     for model in study.plan.models:
-        create_model(model.id, base_url=model.base_url)
+        if not model.id.startswith(IMPORTED):
+            create_model(model.id, base_url=model.base_url)
     for annotator in study.plan.annotators:
         create_annotator(annotator)
     return build_design(study)
@@ -58,36 +67,59 @@ def bring_to_collect(study: Study, store: Store, watch: Watch | None = None) -> 
 
 def bring_to_annotate(study: Study, store: Store, watch: Watch | None = None) -> Sequence[Annotated]:
     """Label what has no label yet; ask the models first if nothing was asked at all."""
-    with store.reading() as connection:
-        anything = connection.execute(sa.select(RESPONSES.c.id).limit(1)).first()
-    if anything:
-        bring_to_design(study, store)
-    else:
-        bring_to_collect(study, store, watch)
+    from servicegap.annotate import annotate
+
+    design = bring_to_design(study, store)
+    collected = count_collected(study, store, design.prompts)
+    if collected.unasked == collected.planned:
+        _refuse_half(study, collect(study, store, design.prompts, watch))
     return annotate(study, store)
+
+
+def _refuse_half(study: Study, collected: Collected) -> None:
+    # Whoever wants figures from a part of the answers can have them: the next run finds what is stored.
+    if collected.stopped:
+        raise KeyboardInterrupt
+    if collected.failed or collected.unasked:
+        reason = collected.problem or f"{collected.failed} of {collected.planned} calls failed"
+        raise ModelError(
+            f"{reason}; ask again with: servicegap collect {study.folder}; or run the same command again to "
+            "go on with what is there"
+        )
 
 
 def bring_to_analyse(study: Study, store: Store, watch: Watch | None = None) -> dict[str, Any]:
     """Label what has no label, and write results.json; return what is in it."""
+    from servicegap.analyse import analyse
+
     bring_to_annotate(study, store, watch)
-    results = analyse(study, store, build_design(study))
-    write_json_whole(study.results_path, results)
+    write_json_whole(study.results_path, analyse(study, store, build_design(study)))
     # Read back, so that what a caller sees is what the file says.
     return read_results(study.results_path)
 
 
 def bring_to_report(study: Study, store: Store, watch: Watch | None = None) -> dict[str, Any]:
     """Analyse where that is stale, and write the report; return the results."""
+    from servicegap.examples import read_examples
+    from servicegap.report import write_report
+
+    bring_to_annotate(study, store, watch)
     results = fresh_results(study, store) or bring_to_analyse(study, store, watch)
-    write_report(results, read_examples(study, store), study.report_path)
+    if not _report_is_fresh(study):
+        write_report(results, read_examples(study, store), study.report_path)
     return results
 
 
 def fresh_results(study: Study, store: Store) -> dict[str, Any] | None:
     """Return results.json if nothing that it was made from has changed since."""
+    from servicegap.analyse import inputs_hash
+
     if not study.results_path.is_file():
         return None
-    results = read_results(study.results_path)
+    try:
+        results = read_results(study.results_path)
+    except ValueError:  # damaged by other hands: as good as absent
+        return None
     return results if results.get("inputs") == inputs_hash(study, store) else None
 
 
@@ -99,8 +131,10 @@ def read_results(path: Path) -> dict[str, Any]:
 
 def status(study: Study, store: Store) -> Status:
     """Say where a study stands; changes nothing."""
+    from servicegap.annotate import count_unlabelled
+
     design = build_design(study)
-    collected = count_collected(study, design.prompts, store)
+    collected = count_collected(study, store, design.prompts)
     unlabelled = count_unlabelled(study, store)
     return Status(design, collected, unlabelled, _first_to_do(study, store, collected, unlabelled))
 
@@ -112,5 +146,9 @@ def _first_to_do(study: Study, store: Store, collected: Collected, unlabelled: i
         return "annotate"
     if fresh_results(study, store) is None:
         return "analyse"
-    newest = study.report_path.stat().st_mtime if study.report_path.is_file() else 0.0
-    return None if newest >= study.results_path.stat().st_mtime else "report"
+    return None if _report_is_fresh(study) else "report"
+
+
+def _report_is_fresh(study: Study) -> bool:
+    written = study.report_path.stat().st_mtime_ns if study.report_path.is_file() else 0
+    return written >= study.results_path.stat().st_mtime_ns

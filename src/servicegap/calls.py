@@ -1,12 +1,28 @@
-"""Every call that a plan asks of a model: prompts x conditions x samples, each with its own seed."""
+"""What a study asks: its design, and every call made of it, each with its own seed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from servicegap.records import Condition, Prompt, content_hash
+from servicegap.records import Condition, Prompt, Signal, Template, content_hash
 from servicegap.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """All prompts of a study, and what made them."""
+
+    signals: Sequence[Signal]
+    templates: Sequence[Template]
+    prompts: Sequence[Prompt]
+    warnings: Sequence[str]
+
+    @property
+    def hash(self) -> str:
+        """Content hash of all of it: a name's group and a template's target decide the results too."""
+        prompts = [prompt.id for prompt in self.prompts]
+        return content_hash(repr((list(self.signals), list(self.templates), prompts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +40,7 @@ class Call:
 
 def planned_calls(study: Study, model: str, prompts: Sequence[Prompt]) -> Iterator[Call]:
     """Yield every call that the plan asks of a model, each as its first attempt."""
+    study_seed = str(study.plan.seed)
     for plan in study.plan.conditions:
         condition = plan.record()
         settings = condition.settings
@@ -36,5 +53,5 @@ def planned_calls(study: Study, model: str, prompts: Sequence[Prompt]) -> Iterat
                     condition=condition,
                     settings=settings,
                     sample=sample,
-                    seed=int(content_hash(str(study.plan.seed), prompt.id, str(sample))[:8], 16) >> 1,
+                    seed=int(content_hash(study_seed, prompt.id, str(sample))[:8], 16) >> 1,
                 )

@@ -11,7 +11,7 @@ Not here: any statistic, and the choice of which responses belong into an analys
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -81,6 +81,24 @@ class Cells:
         """Return the column numbers of a part's templates."""
         return np.flatnonzero(np.array(self.part or ()) == part)
 
+    def take(self, rows: NDArray[np.intp] | None = None, columns: NDArray[np.intp] | None = None) -> Cells:
+        """Return the cells of some names and some templates alone (None = all)."""
+        rows = np.arange(len(self.signal)) if rows is None else rows
+        columns = np.arange(len(self.template)) if columns is None else columns
+        inside = np.ix_(rows, columns)
+        return replace(
+            self,
+            group=tuple(self.group[row] for row in rows),
+            signal=tuple(self.signal[row] for row in rows),
+            template=tuple(self.template[column] for column in columns),
+            attributes={key: tuple(known[row] for row in rows) for key, known in self.attributes.items()},
+            part=None if self.part is None else tuple(self.part[column] for column in columns),
+            mean=self.mean[inside],
+            responses=self.responses[inside],
+            missing=self.missing[inside],
+            events=self.events[inside],
+        )
+
 
 def aggregate(
     outcome: Column,
@@ -117,14 +135,14 @@ def aggregate(
     """
     keys = {"group": group, "signal": signal, "template": template}
     problems: list[str] = []
-    columns = {key: labels(values, key, problems) for key, values in keys.items()}
+    columns = {"outcome": numbers(outcome, "outcome", problems)}
+    columns |= {key: labels(values, key, problems) for key, values in keys.items()}
     if part is not None:
         columns["part"] = labels(part, "part", problems)
     attributes = strata if isinstance(strata, Mapping) else {} if strata is None else {"stratum": strata}
     for name, values in attributes.items():
         key = _ATTRIBUTE + name
         columns[key] = labels(values, f"strata {name!r}", problems, required=False).alias(key)
-    columns["outcome"] = numbers(outcome, "outcome", problems)
     if weight is not None:
         columns["weight"] = numbers(weight, "weight", problems)
         _check_weights(columns["weight"], problems)
@@ -242,8 +260,9 @@ def _check_nesting(frame: pl.DataFrame) -> None:
 def _in_two(frame: pl.DataFrame, keys: list[str], owner: str, shown: str, rule: str) -> list[str]:
     pairs = frame.select(*keys, owner).unique().group_by(keys).agg(pl.col(owner).sort())
     wrong = pairs.filter(pl.col(owner).list.len() > 1).sort(keys)
+    plain = owner.removeprefix(_ATTRIBUTE)
     problems = [
-        f"{shown} {row[shown]!r} is in {', '.join(map(repr, row[owner]))} of {owner}; {rule}"
+        f"{shown} {row[shown]!r} is in {', '.join(map(repr, row[owner]))} of {plain}; {rule}"
         for row in wrong.head(_SHOWN).to_dicts()
     ]
     return problems + ([f"... and {len(wrong) - _SHOWN} more like it"] if len(wrong) > _SHOWN else [])

@@ -89,8 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def cli(debug: bool) -> None:
     """Measure whom a language model serves worse, and how sure one can be of it.
 
-    A study is a folder. Its stages: design, collect, annotate, analyse, report; each command does what is missing
-    before its own. `servicegap audit` does all.
+    A study is a folder. Its stages: design, collect, annotate, analyse, report; each command does what is
+    missing before its own. `servicegap audit` does all.
     """
 
 

@@ -40,7 +40,7 @@ from scipy.special import stdtr, stdtrit
 
 from servicegap.cells import Floats
 
-#: Eigenvalues below this share of the largest are zero: the design falls apart into pieces.
+#: Smaller eigenvalues of a design (counts of cells) are zero: it falls apart into pieces.
 _ZERO = 1e-9
 
 
@@ -185,7 +185,7 @@ def _fit_incomplete(
 def _contrast_inverse(matrix: Floats) -> Floats:
     """Invert a matrix on the contrasts (vectors that sum to zero), of which it must lose none."""
     values, vectors = np.linalg.eigh(matrix)
-    if values[1] < _ZERO * values[-1]:
+    if values[1] <= _ZERO * max(values[-1], 1.0):
         raise TooLittleError(
             "the cells that are left fall apart into pieces that share neither names nor templates"
         )

@@ -7,9 +7,10 @@ by their own words. It asks no model.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+from servicegap.calls import Design
 from servicegap.errors import InputError
 from servicegap.records import Prompt, Signal, Template, content_hash
 from servicegap.signals import NEUTRAL, choose_signals, load_signals
@@ -18,20 +19,7 @@ from servicegap.study import SignalsPlan, Study, TemplatesPlan
 from servicegap.templates import BUILT_IN, fill, load_templates
 from servicegap.templates.checks import flagged_words
 
-
-@dataclass(frozen=True, slots=True)
-class Design:
-    """All prompts of a study, and what made them."""
-
-    signals: Sequence[Signal]
-    templates: Sequence[Template]
-    prompts: Sequence[Prompt]
-    warnings: Sequence[str]
-
-    @property
-    def hash(self) -> str:
-        """Content hash of the prompts; changes when any of them does."""
-        return content_hash(*(prompt.id for prompt in self.prompts))
+Read = TypeVar("Read")
 
 
 def build_design(study: Study) -> Design:
@@ -42,8 +30,11 @@ def build_design(study: Study) -> Design:
     InputError
         With every mistake in the files that the plan names.
     """
-    signals = _signals(study)
-    templates = _templates(study)
+    problems: list[str] = []
+    signals = _told_together(_signals, study, problems)
+    templates = _told_together(_templates, study, problems)
+    if problems:
+        raise InputError(*problems)
     prompts = cross(templates, signals)
     return Design(signals, templates, prompts, check(templates, signals, prompts, study.plan.plan.reference))
 
@@ -83,16 +74,15 @@ def check(
     problems = []
     if reference not in groups:
         problems.append(
-            f"study.yaml: plan: reference {reference!r} has no signals; groups with signals: {', '.join(groups)}"
+            f"study.yaml: plan: reference {reference!r} has no signals; groups that have: {', '.join(groups)}"
         )
     if len(groups) < 2:
         problems.append("study.yaml: signals: a gap needs a reference and at least one other group")
     texts = Counter(prompt.text for prompt in prompts)
-    problems += [
-        f"two prompts are the same text: {text!r}; make the templates differ"
-        for text, n in texts.items()
-        if n > 1
-    ]
+    same = [text for text, n in texts.items() if n > 1]
+    if same:
+        more = f", and {len(same) - 1} more" if len(same) > 1 else ""
+        problems.append(f"two prompts are the same text: {same[0]!r}{more}; make the templates differ")
     if problems:
         raise InputError(*problems)
     warnings = [
@@ -118,6 +108,14 @@ def save_design(store: Store, design: Design) -> bool:
     return True
 
 
+def _told_together(read: Callable[[Study], list[Read]], study: Study, problems: list[str]) -> list[Read]:
+    try:
+        return read(study)
+    except InputError as error:
+        problems += error.problems
+        return []
+
+
 def _signals(study: Study) -> list[Signal]:
     plan: SignalsPlan = study.plan.signals
     known = [
@@ -128,8 +126,11 @@ def _signals(study: Study) -> list[Signal]:
     twice = [text for text, n in Counter(signal.text for signal in known).items() if n > 1]
     if twice:
         raise InputError(f"study.yaml: signals: files: {', '.join(twice)}: in two files; each signal once")
-    groups = plan.groups or tuple(dict.fromkeys(signal.group for signal in known if signal.group))
+    sizes = Counter(signal.group for signal in known if signal.group)
+    groups = plan.groups or tuple(sizes)
     if plan.names_per_group is None:
+        # One of each is chosen only to have the groups checked: none unknown, none twice.
+        choose_signals(known, groups, 1)
         chosen = [signal for group in groups for signal in known if signal.group == group]
     else:
         chosen = choose_signals(known, groups, plan.names_per_group)

@@ -37,6 +37,11 @@ class _Run:
     def groups(self) -> list[str]:
         return sorted(set(self.frame["group"]) - {self.plan.reference})
 
+    @property
+    def comparable(self) -> bool:
+        """Whether there are responses about the reference and about another group."""
+        return bool(self.groups) and self.plan.reference in set(self.frame["group"])
+
 
 def estimate_all(frame: pl.DataFrame, plan: AnalysisPlan, labels: Labels | None) -> list[Estimate]:
     """Return every estimate, model by model and condition by condition.
@@ -57,15 +62,26 @@ def estimate_all(frame: pl.DataFrame, plan: AnalysisPlan, labels: Labels | None)
     DataError
         If there is no response of the reference, or of no other group.
     """
+    _check_groups(frame, plan.reference)
     found: list[Estimate] = []
     for (model, condition), part in frame.sort("model", "condition").group_by(
         "model", "condition", maintain_order=True
     ):
         for estimate in _adjusted(list(_of_run(_Run(part, plan)))):
             found.append(replace(estimate, model=model, condition=condition, labels=labels))
-    if not found:
-        raise DataError("there are no responses to analyse; collect or import some first")
     return found
+
+
+def _check_groups(frame: pl.DataFrame, reference: str) -> None:
+    groups = sorted(set(frame["group"].drop_nulls()))
+    if not groups:
+        raise DataError("there are no responses to analyse; collect or import some first")
+    if reference not in groups:
+        raise DataError(
+            f"no response is about the reference {reference!r}; groups with responses: {', '.join(groups)}"
+        )
+    if len(groups) < 2:
+        raise DataError(f"all responses are about {reference!r}; a gap needs another group to compare")
 
 
 def _of_run(run: _Run) -> Iterator[Estimate]:
@@ -103,6 +119,9 @@ def _rates(run: _Run, outcome: str) -> list[Estimate]:
 
 def _gaps(run: _Run, outcome: str) -> list[Estimate]:
     f = run.frame
+    planned = outcome == run.plan.primary
+    if not run.comparable:
+        return [replace(estimate, planned=planned) for estimate in _undefined(run, "gap", outcome)]
     found = gaps(
         _yes(f, outcome),
         f["group"],
@@ -113,8 +132,22 @@ def _gaps(run: _Run, outcome: str) -> list[Estimate]:
         strata=_strata(f),
         outcome_name=outcome,
     )
-    planned = outcome == run.plan.primary
     return [replace(estimate, planned=planned) for estimate in found.values()]
+
+
+def _undefined(run: _Run, kind: str, outcome: str) -> list[Estimate]:
+    """Return the estimates of a run that cannot be made, as no response is about the reference yet."""
+    return [
+        Estimate(
+            kind=kind,
+            outcome=outcome,
+            value=None,
+            group=group,
+            reference=run.plan.reference,
+            note=f"there is no response about {run.plan.reference} to compare with",
+        )
+        for group in run.groups
+    ]
 
 
 def _strata(frame: pl.DataFrame) -> dict[str, pl.Series] | None:
@@ -128,6 +161,8 @@ def _strata(frame: pl.DataFrame) -> dict[str, pl.Series] | None:
 
 def _naive(run: _Run, outcome: str) -> list[Estimate]:
     f = run.frame
+    if not run.comparable:
+        return _undefined(run, "naive_gap", outcome)
     found = naive_gaps(
         _yes(f, outcome),
         f["group"],
@@ -198,9 +233,14 @@ def _by_target(run: _Run, outcome: str) -> Iterator[Estimate]:
 
 
 def _contrasts(run: _Run, outcome: str, part: pl.Expr, minuend: str, subtrahend: str) -> list[Estimate]:
-    f = run.frame.with_columns(part=part).filter(pl.col("part").is_in([minuend, subtrahend]))
+    run = replace(run, frame=run.frame.with_columns(part=part))
+    run = run.only(pl.col("part").is_in([minuend, subtrahend]))
+    f = run.frame
+    target = f"{minuend} - {subtrahend}"
     if f["part"].n_unique() < 2:
         return []
+    if not run.comparable:
+        return [replace(estimate, target=target) for estimate in _undefined(run, "contrast", outcome)]
     found = contrasts(
         _yes(f, outcome),
         f["group"],
@@ -213,7 +253,7 @@ def _contrasts(run: _Run, outcome: str, part: pl.Expr, minuend: str, subtrahend:
         level=run.plan.level,
         outcome_name=outcome,
     )
-    return [replace(estimate, target=f"{minuend} - {subtrahend}") for estimate in found.values()]
+    return [replace(estimate, target=target) for estimate in found.values()]
 
 
 def _signal_rates(run: _Run, outcome: str) -> Iterator[Estimate]:

@@ -16,7 +16,7 @@ PER_CATEGORY = 4
 
 
 def read_examples(study: Study, store: Store, per_category: int = PER_CATEGORY) -> list[Example]:
-    """Return up to `per_category` responses of each category, model and condition, each of another group first."""
+    """Return some responses of each category, model and condition, each of another group where possible."""
     frame = labelled_responses(study, store).filter(pl.col("category").is_not_null())
     chosen = (
         # Identifiers are hashes: their order is as good as chance, and the same every time.

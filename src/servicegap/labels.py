@@ -80,12 +80,13 @@ def labelled_responses(study: Study, store: Store) -> pl.DataFrame:
         annotator_version``; null where there is none, or its annotator abstained.
     """
     latest = latest_responses()
-    settings = {condition.id: condition.record().settings for condition in study.plan.conditions}
+    # By what was sent, not by the condition's name at the time: a condition can be renamed.
+    names = {condition.record().settings: condition.id for condition in study.plan.conditions}
     query = (
         sa.select(
             latest.c.id,
             latest.c.model,
-            latest.c.condition,
+            latest.c.settings,
             latest.c.sample,
             PROMPTS.c.template,
             PROMPTS.c.signal,
@@ -100,13 +101,13 @@ def labelled_responses(study: Study, store: Store) -> pl.DataFrame:
         .join(TEMPLATES, TEMPLATES.c.id == PROMPTS.c.template)
         .where(
             latest.c.model.in_([model.id for model in study.plan.models]),
-            sa.tuple_(latest.c.condition, latest.c.settings).in_(list(settings.items())),
+            latest.c.settings.in_(list(names)),
             latest.c.sample < study.plan.samples,
         )
         .order_by(latest.c.id)
     )
     with store.reading() as connection:
-        rows = [tuple(row) for row in connection.execute(query)]
+        rows = [(row.id, row.model, names[row.settings], *row[3:]) for row in connection.execute(query)]
     responses = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
     return responses.join(_counting_labels(store), on="response", how="left", maintain_order="left")
 

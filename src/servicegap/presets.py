@@ -103,11 +103,19 @@ def create_study(folder: Path, choices: Choices) -> Study:
         raise InputError(f"preset {choices.preset!r} is unknown; allowed: {', '.join(PRESETS)}")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; choose another name for the study's folder")
+    models = choices.models or (DEFAULT_MODEL,)
+    if choices.base_url and not any(model.startswith("openai:") for model in models):
+        raise InputError(
+            f"base URL {choices.base_url!r} goes with a model openai:NAME; the models are {', '.join(models)}"
+        )
+    new = not folder.exists()
     write_text_whole(path, plan_text(folder.resolve().name, choices))
     try:
         return open_study(folder)
     except InputError:
         path.unlink()
+        if new:
+            folder.rmdir()
         raise
 
 

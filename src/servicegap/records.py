@@ -51,12 +51,8 @@ def content_hash(*parts: str) -> str:
     >>> content_hash("a", "b")
     'facdde7abf1eac5b'
     """
-    digest = hashlib.sha256()
-    for part in parts:
-        raw = part.encode()
-        digest.update(b"%d:" % len(raw))
-        digest.update(raw)
-    return digest.hexdigest()[:16]
+    told_apart = "".join([f"{len(part)}:{part}" for part in parts])
+    return hashlib.sha256(told_apart.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -132,8 +133,8 @@ class Store:
 
     Parameters
     ----------
-    url : str
-        SQLAlchemy URL.
+    url : str or sqlalchemy.URL
+        Where the database is.
     place : str
         How messages name it (a file's path, or the URL without its password).
 
@@ -143,30 +144,33 @@ class Store:
         If it cannot be opened or was written by a newer version of servicegap.
     """
 
-    def __init__(self, url: str, place: str) -> None:
+    def __init__(self, url: str | sa.URL, place: str) -> None:
         self.place = place
         self.engine = _engine(url)
-        with self.writing() as connection:
-            self._migrate(connection)
+        with self.reading() as connection:
+            version = self._version(connection)
+        if version < len(MIGRATIONS):
+            with self.writing() as connection:
+                # Asked again, as another process may have migrated meanwhile.
+                for migrate in MIGRATIONS[self._version(connection) :]:
+                    migrate(connection)
+                write_meta(connection, "schema", str(len(MIGRATIONS)))
 
-    def _migrate(self, connection: Connection) -> None:
-        version = 0
-        if sa.inspect(connection).has_table("meta"):
-            version = int(read_meta(connection, "schema") or 0)
+    def _version(self, connection: Connection) -> int:
+        if not sa.inspect(connection).has_table("meta"):
+            return 0
+        version = int(read_meta(connection, "schema") or 0)
         if version > len(MIGRATIONS):
             raise StudyError(
                 f"{self.place}: written by a newer servicegap (database version {version}; this one knows "
                 f"up to {len(MIGRATIONS)}); upgrade with: pip install --upgrade servicegap"
             )
-        for migrate in MIGRATIONS[version:]:
-            migrate(connection)
-        if version < len(MIGRATIONS):
-            write_meta(connection, "schema", str(len(MIGRATIONS)))
+        return version
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction: all of it is kept, or none."""
-        with self._explained(), self.engine.begin() as connection:
+        with self._explained(), self.engine.execution_options(writes=True).begin() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -179,8 +183,9 @@ class Store:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except sa.exc.DBAPIError as error:
-            reason = str(error.orig).strip().splitlines()[0]
+        except (sa.exc.DBAPIError, sqlite3.Error) as error:
+            reason = str(error.orig if isinstance(error, sa.exc.DBAPIError) else error).strip()
+            reason = reason.splitlines()[0] if reason else type(error).__name__
             step = _NEXT_STEPS.get(reason, "check that the database can be reached and is not damaged")
             raise StudyError(f"{self.place}: {reason}; {step}") from error
 
@@ -203,27 +208,46 @@ def open_store(path: Path, url: str | None = None) -> Store:
     """Open the database of a study: the file `path`, or the one that `url` names."""
     if url is None:
         return Store(f"sqlite:///{path}", str(path))
-    return Store(url, sa.engine.make_url(url).render_as_string(hide_password=True))
+    with _explained_url():
+        read = sa.make_url(url)
+    return Store(read, read.render_as_string(hide_password=True))
 
 
-def _engine(url: str) -> Engine:
+@contextlib.contextmanager
+def _explained_url() -> Iterator[None]:
     try:
-        engine = sa.create_engine(url)
-    except (sa.exc.ArgumentError, ImportError) as error:
+        yield
+    except ImportError as error:
+        raise StudyError(f"database: {error}; install it with: pip install {error.name}") from error
+    except sa.exc.ArgumentError as error:
         raise StudyError(
             f"database: {error}; allowed: a URL such as postgresql+psycopg://user@host/name, "
             "or leave it out for a file in the study folder"
         ) from error
+
+
+def _engine(url: str | sa.URL) -> Engine:
+    with _explained_url():
+        engine = sa.create_engine(url)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     # WAL lets people read while a collection writes. NORMAL never damages the file, and what is
     # committed outlives the process; only a power cut can take the last moments.
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000"):
+    for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=NORMAL"):
         connection.execute(f"PRAGMA {pragma}")
+    # Python's driver would begin transactions by itself, and leave the making of tables out of them.
+    connection.isolation_level = None
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes its turn at the start: one that reads first and writes later could not wait.
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def read_meta(connection: Connection, key: str) -> str | None:
@@ -257,15 +281,6 @@ def write_design(
         connection.execute(sa.delete(table))
         if records:
             connection.execute(sa.insert(table), [_row(table, record) for record in records])
-
-
-def read_design(connection: Connection) -> tuple[list[Signal], list[Template], list[Prompt]]:
-    """Return signals, templates and prompts as `write_design` was given them."""
-    return (
-        [Signal(**row) for row in connection.execute(sa.select(SIGNALS)).mappings()],
-        [Template(**row) for row in connection.execute(sa.select(TEMPLATES)).mappings()],
-        [Prompt(**row) for row in connection.execute(sa.select(PROMPTS)).mappings()],
-    )
 
 
 def write_responses(connection: Connection, responses: Iterable[Response]) -> None:

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +19,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from servicegap.errors import InputError, StudyError
-from servicegap.records import OUTCOMES, Condition, Decoding, content_hash
+from servicegap.errors import StudyError
+from servicegap.records import OUTCOMES, Condition, Decoding
 from servicegap.store import Store, open_store
 from servicegap.yaml_source import read_yaml, validate
 
@@ -31,14 +31,14 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SignalsPlan(_Part):
     """Whom to ask about."""
 
-    files: tuple[Name, ...] = ("names",)
-    groups: tuple[Name, ...] | None = None
+    files: tuple[Name, ...] = Field(default=("names",), min_length=1)
+    groups: tuple[Name, ...] | None = Field(default=None, min_length=2)
     names_per_group: int | None = Field(default=None, ge=1)
     control: bool = False
 
@@ -46,8 +46,8 @@ class SignalsPlan(_Part):
 class TemplatesPlan(_Part):
     """What to ask. ``targets`` and ``per_target`` apply to the templates that carry a stereotype."""
 
-    files: tuple[Name, ...] = ("toxigen",)
-    targets: tuple[Name, ...] | None = None
+    files: tuple[Name, ...] = Field(default=("toxigen",), min_length=1)
+    targets: tuple[Name, ...] | None = Field(default=None, min_length=1)
     per_target: int | None = Field(default=None, ge=1)
     study_only: bool = False
 
@@ -106,7 +106,7 @@ class AnalysisPlan(_Part):
 class StudyPlan(_Part):
     """The whole of study.yaml."""
 
-    version: int = PLAN_VERSION
+    version: int = Field(default=PLAN_VERSION, ge=1, le=PLAN_VERSION)
     title: str = ""
     preset: str | None = None
     seed: int = 20240313
@@ -128,11 +128,16 @@ class StudyPlan(_Part):
             twice = sorted({name for name in ids if ids.count(name) > 1})
             if twice:
                 raise ValueError(f"{what}: {', '.join(twice)} is there twice; each id once")
+        same: dict[str, str] = {}
+        for condition in self.conditions:
+            # Calls are identified by what is sent: two names for the same would be one call.
+            other = same.setdefault(condition.record().settings, condition.id)
+            if other != condition.id:
+                raise ValueError(
+                    f"conditions: {other} and {condition.id} ask the same in the same way; make them differ, "
+                    "or keep one of them (to ask more often, raise samples)"
+                )
         return self
-
-    def analysis_hash(self) -> str:
-        """Return the content hash of what will be claimed."""
-        return content_hash(self.plan.model_dump_json())
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +197,20 @@ def now() -> str:
 
 def write_text_whole(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old one or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
+    except BaseException as error:
+        with suppress(OSError):
+            draft.unlink()
+        if not isinstance(error, OSError):
+            raise
+        raise StudyError(
+            f"{path}: cannot be written: {error.strerror}; nothing was changed; make room, or the folder "
+            "writable, and run the same command again"
+        ) from error
 
 
 def write_json_whole(path: Path, data: Any) -> None:
@@ -224,7 +235,7 @@ def only_one(study: Study, what: str) -> Iterator[None]:
     with path.open("a+") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             handle.seek(0)
             raise StudyError(
                 f"{study.folder}: another {what} is at work on this study (process {handle.read() or '?'}); "

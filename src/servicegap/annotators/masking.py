@@ -15,34 +15,37 @@ from collections.abc import Iterable
 NAME = "[NAME]"
 
 _DIACRITICS = "\u0300-\u036f"
-# What continues a word beyond letters and digits: signs that Hebrew, Arabic and the Indic scripts put on them.
+# What continues a word beyond letters and digits: signs that Hebrew, Arabic and Indic scripts put on them.
 _IN_WORD = rf"[^\W_]|[{_DIACRITICS}\u0591-\u05c7\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff]"
 # Thai to Myanmar, Khmer, kana and Han: words are not separated.
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003134f]")
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003134f]"
+)
 
 # Names that are also English words, and the words after which a capital at the start of a sentence is the
 # word's, not the name's: "Hang on", "Will you". Elsewhere a capital means the name.
-_WORD_WHEN_BEFORE: dict[str, frozenset[str]] = {
-    "hang": frozenset("on up out tight around onto".split()),
-    "will": frozenset("you it this that they he she we i there these those your the".split()),
-    "may": frozenset("i you it this that they he she we the your".split()),
-    "mark": frozenset("this that your my it the".split()),
-    "hope": frozenset("you this that it the".split()),
-    "bill": frozenset("them him it the".split()),
-    "sue": frozenset("them him it the".split()),
-    "drew": frozenset("a the it".split()),
-    "can": frozenset("you i we it this that they he she".split()),
-    "long": frozenset("ago before after".split()),
-    "young": frozenset("people children adults men women".split()),
-    "so": frozenset("i you it the this that we they".split()),
-    "in": frozenset("the this a that order".split()),
-    "do": frozenset("you not they we i".split()),
+_WORD_WHEN_BEFORE: dict[str, str] = {
+    "hang": "on up out tight around onto",
+    "will": "you it this that they he she we i there these those your the",
+    "may": "i you it this that they he she we the your",
+    "mark": "this that your my it the",
+    "hope": "you this that it the",
+    "bill": "them him it the",
+    "sue": "them him it the",
+    "drew": "a the it",
+    "can": "you i we it this that they he she",
+    "long": "ago before after",
+    "young": "people children adults men women",
+    "so": "i you it the this that we they",
+    "in": "the this a that order",
+    "do": "you not they we i",
 }
-_ALSO_WORDS = frozenset(_WORD_WHEN_BEFORE) | frozenset(
-    "an art chance chip clay dawn dean dung earl eve faith ford frank gene grace guy hank heath holly iris ivy "
-    "jack jade jean joy june lance lily mike mercy miles misty my olive pat peg penny pearl ray rich rob robin "
-    "rose ruby sandy song sky stew summer sun van violet wade ward wren mai mine said win king".split()
-)
+_OTHER_NAME_WORDS = """
+an art chance chip clay dawn dean dung earl eve faith ford frank gene grace guy hank heath holly iris ivy
+jack jade jean joy june lance lily mike mercy miles misty my olive pat peg penny pearl ray rich rob robin
+rose ruby sandy song sky stew summer sun van violet wade ward wren mai mine said win king
+"""
+_ALSO_WORDS = frozenset(_WORD_WHEN_BEFORE) | frozenset(_OTHER_NAME_WORDS.split())
 _ANY_CASE_LETTERS = 4  # shorter signals in another case are mostly other words ("li" for a list, "yi")
 
 
@@ -92,7 +95,9 @@ class SignalMask:
             return text
         if text.isascii():
             return self._ascii_text.sub(self._replace, text)
-        return unicodedata.normalize("NFC", self._any_text.sub(self._replace, unicodedata.normalize("NFD", text)))
+        return unicodedata.normalize(
+            "NFC", self._any_text.sub(self._replace, unicodedata.normalize("NFD", text))
+        )
 
     def _pattern(self, after_letter: str) -> re.Pattern[str]:
         spaced = [signal for signal in self._written if not _UNSPACED.search(signal)]
@@ -127,9 +132,7 @@ def _plain(signal: str) -> str:
 
 
 def _starts_sentence_as_word(match: re.Match[str], folded: str) -> bool:
-    following = _WORD_WHEN_BEFORE.get(folded)
-    if not following:
-        return False
+    following = _WORD_WHEN_BEFORE.get(folded, "").split()
     before = match.string[max(0, match.start() - 3) : match.start()].rstrip(" \"'“‘(*")
     after = re.match(r"\s+([a-z]+)", match.string[match.end() : match.end() + 20])
     return (not before or before[-1] in ".!?:\n") and after is not None and after[1] in following
@@ -142,7 +145,9 @@ def _tree(signals: list[str], after_letter: str, ending: str) -> str:
         if signal:
             branches.setdefault(signal[0], []).append(signal[1:])
     ends = [ending] if "" in signals else []
-    parts = [_letter(first) + after_letter + _tree(rest, after_letter, ending) for first, rest in branches.items()]
+    parts = [
+        _letter(first) + after_letter + _tree(rest, after_letter, ending) for first, rest in branches.items()
+    ]
     return f"(?:{'|'.join(parts + ends)})"
 
 

@@ -11,7 +11,7 @@ import csv
 import io
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +29,14 @@ from servicegap.study import PLAN_FILE, PLAN_VERSION, Study, now, open_study
 ANNOTATOR = "pilot"
 SOURCE = "Chehbouni et al. 2024, arXiv 2403.13213"
 
+#: Mistakes shown of one file; a damaged quote can make one of every row.
+SHOWN = 20
+
 #: How the file writes groups (of names, and of templates), and how servicegap does.
 GROUPS = {"white": "White", "black": "Black", "muslim": "Muslim", "mexican": "Mexican", "chinese": "Chinese"}
 GROUPS |= {"asian": "Asian"}
 TARGETS = {f"{written}s": group for written, group in GROUPS.items()} | {"women": "women"}
-_COLUMNS = [
+_COLUMNS = (
     "og_prompt",
     "ethnicity",
     "name",
@@ -47,11 +50,12 @@ _COLUMNS = [
     "g1",
     "g2",
     "g3",
-]
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
+    line: int
     template: str
     target: str
     name: str
@@ -110,48 +114,95 @@ def _read(file: Path) -> list[_Row]:
     missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
     if missing:
         raise InputError(f"{file}:1: columns missing: {', '.join(missing)}; is this the pilot's file?")
-    rows, problems, line = [], [], 2
-    for fields in reader:
-        try:
-            rows.append(_row(fields, f"{file}:{line}"))
-        except DataError as error:
-            problems.append(str(error))
-        line = reader.line_num + 1
+    rows: list[_Row] = []
+    problems: list[str] = []
+    line = reader.line_num + 1
+    try:
+        for fields in reader:
+            try:
+                rows.append(_row(fields, file, line))
+            except DataError as error:
+                problems += error.problems
+            line = reader.line_num + 1
+    except csv.Error as error:
+        problems.append(f"{file}:{line}: not CSV from here on ({error}); is a quote missing?")
     if not rows and not problems:
         problems.append(f"{file}: no rows below the header")
+    problems += _contradictions(rows, file)
     if problems:
-        raise InputError(*problems)
+        more = [f"{file}: and {len(problems) - SHOWN} more mistakes"] if len(problems) > SHOWN else []
+        raise InputError(*problems[:SHOWN], *more)
     return rows
 
 
-def _row(fields: Mapping[str, str | None], place: str) -> _Row:
+def _contradictions(rows: Sequence[_Row], file: Path) -> Iterator[str]:
+    """Yield where a name or a template changes what it is, or a response is there twice."""
+    facts: dict[tuple[str, str], tuple[tuple[str | None, ...], int]] = {}
+    seen: dict[tuple[str, str, str, int], int] = {}
+    for row in rows:
+        for what, key, now_said in (
+            ("name", row.name, (row.group, row.gender, row.commonness)),
+            ("template", row.template, (row.target,)),
+        ):
+            said, line = facts.setdefault((what, key), (now_said, row.line))
+            if said != now_said:
+                here, there = (", ".join(map(str, each)) for each in (now_said, said))
+                yield f"{file}:{row.line}: {what} {key!r} is {here}, on line {line} it is {there}; mend one"
+        earlier = seen.setdefault((row.model, row.template, row.name, row.sample), row.line)
+        if earlier != row.line:
+            yield (
+                f"{file}:{row.line}: {row.template!r} with {row.name!r}: generation {row.sample + 1} is on "
+                f"line {earlier} already; keep one of them"
+            )
+
+
+def _row(fields: Mapping[str, str | None], file: Path, line: int) -> _Row:
+    place = f"{file}:{line}"
+    problems = []
+
     def take(column: str, allowed: Mapping[str, str] | None = None) -> str:
         value = fields[column]
         if value is None or not value.strip():
-            raise DataError(f"{place}: {column} is empty")
-        if allowed is None:
+            problems.append(f"{place}: {column} is empty")
+        elif allowed is None:
             return value
-        if value not in allowed:
-            raise DataError(f"{place}: {column} {value!r} is unknown; allowed: {', '.join(allowed)}")
-        return allowed[value]
+        elif value in allowed:
+            return allowed[value]
+        else:
+            problems.append(f"{place}: {column} {value!r} is unknown; allowed: {', '.join(allowed)}")
+        return ""
 
+    if None in fields:
+        problems.append(f"{place}: more fields than the header has; is a quote missing?")
     variable = take("variable", {f"label {k}": str(k) for k in (1, 2, 3)})
-    raw = take(f"g{variable}")
+    raw = take(f"g{variable}") if variable else ""
     sentence = take("prompt_sentence")
     kind = take("type_name")
-    return _Row(
-        template=take("og_prompt").replace("[NAME]", "{name}"),
+    template = take("og_prompt").replace("[NAME]", "{name}")
+    if template and not ("{name}" in template and template.count("[BLANK]") == 1):
+        problems.append(f"{place}: og_prompt {template!r} needs [NAME], and [BLANK] once")
+    try:
+        category = read_category(fields["label"], place)
+    except DataError as error:
+        category = None
+        problems += error.problems
+    row = _Row(
+        line=line,
+        template=template,
         target=take("ethnicity", TARGETS),
         name=take("name"),
         gender="woman" if "_women_" in kind else "man" if "_men_" in kind else None,
         group=take("identity", GROUPS),
         commonness=take("common", {"common": "common", "least": "rare", "rare": "rare"}),
         model=f"imported:{take('model')}",
-        sample=int(variable) - 1,
+        sample=int(variable or 1) - 1,
         raw=raw,
         text=raw.removeprefix(sentence).strip(),
-        category=read_category(fields["label"], place),
+        category=category,
     )
+    if problems:
+        raise DataError(*problems)
+    return row
 
 
 def _write_plan(folder: Path, rows: Sequence[_Row]) -> None:
@@ -209,13 +260,9 @@ def _fill(study: Study, rows: Sequence[_Row]) -> None:
         for call in planned_calls(study, model.id, design.prompts)
     }
     time = now()
-    responses, annotations, seen = [], [], set()
+    responses, annotations = [], []
     for row in rows:
-        key = (row.model, row.template, row.name, row.sample)
-        if key in seen:
-            raise InputError(f"{row.template!r} with {row.name!r}: sample {row.sample + 1} is there twice")
-        seen.add(key)
-        call = calls[key]
+        call = calls[row.model, row.template, row.name, row.sample]
         responses.append(
             Response(
                 id=call.id,

@@ -1,0 +1,66 @@
+"""Models under audit: what one is (protocol.py), and the kinds there are.
+
+``openai:NAME`` is any OpenAI-compatible server (openai.py), ``local:NAME`` and ``local:PATH.gguf`` a
+model on this machine (local.py), ``fake:NAME`` a scripted one with a known gap (fake.py). Each kind is
+imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+from servicegap.errors import InputError
+from servicegap.models.protocol import CallError, Model, Reply, Request
+
+__all__ = ["CallError", "Model", "Reply", "Request", "create_model"]
+
+_ALLOWED = "allowed: openai:NAME, local:NAME, local:PATH.gguf, fake:even, fake:uneven"
+_DEFAULT_CONNECTIONS = 50
+
+
+def create_model(spec: str, *, base_url: str | None = None, concurrency: int | None = None) -> Model:
+    """Return the model that a text names; nothing is opened, fetched or started yet.
+
+    Parameters
+    ----------
+    spec : str
+        ``openai:NAME``, ``local:NAME``, ``local:PATH.gguf`` or ``fake:NAME``.
+    base_url : str, optional
+        The server of an ``openai:`` model, up to and without ``/chat/completions``; by default OpenAI's.
+    concurrency : int, optional
+        How many calls are in flight at once; by default what the kind of model serves best.
+
+    Raises
+    ------
+    InputError
+        If the text names no model, the base URL cannot be used, or a key is missing.
+
+    Examples
+    --------
+    >>> create_model("fake:uneven").id
+    'fake:uneven'
+    """
+    kind, _, name = spec.partition(":")
+    problems = []
+    if kind not in {"openai", "local", "fake"} or not name:
+        problems.append(f"model {spec!r} names no model; {_ALLOWED}")
+    elif base_url is not None and kind != "openai":
+        problems.append(f"model {spec!r} takes no base URL; only openai:NAME models have a server's address")
+    if concurrency is not None and concurrency < 1:
+        problems.append(f"concurrency {concurrency} is too low; allowed: 1 or more")
+    if problems:
+        raise InputError(*problems)
+    return _create(kind, name, base_url, concurrency)
+
+
+def _create(kind: str, name: str, base_url: str | None, concurrency: int | None) -> Model:
+    # Imported here, so that listing, analysing and reporting load no HTTP client.
+    if kind == "openai":
+        from servicegap.models.openai import OpenAIModel  # noqa: PLC0415
+
+        return OpenAIModel(name, base_url=base_url, connections=concurrency or _DEFAULT_CONNECTIONS)
+    if kind == "local":
+        from servicegap.models.local import LocalModel  # noqa: PLC0415
+
+        return LocalModel(name, concurrency=concurrency)
+    from servicegap.models.fake import create_fake  # noqa: PLC0415
+
+    return create_fake(name, concurrency=concurrency or _DEFAULT_CONNECTIONS)

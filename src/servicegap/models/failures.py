@@ -94,9 +94,7 @@ def failure(answer: Answer, *, answered: bool) -> CallError:
     if status == SUCCESS:
         return CallError("malformed", text)
     if status < 400:
-        return CallError(
-            "rejected", f"{text}; redirected: {_ADDRESS_HINT}", stop=not answered
-        )
+        return CallError("rejected", f"{text}; redirected: {_ADDRESS_HINT}", stop=not answered)
     if status in _HINTS:
         return CallError("rejected", f"{text}; {_HINTS[status]}", stop=status in _OWNER or not answered)
     if codes & _SETTING_CODES or _UNKNOWN_ARGUMENT.search(said):

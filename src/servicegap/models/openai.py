@@ -81,6 +81,7 @@ class OpenAIModel:
         ModelError
             If nothing listens at the address.
         """
+        await self.close()
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"

@@ -68,7 +68,9 @@ def interval(estimate: Estimate) -> str:
     """Write both limits of an estimate's interval; empty where there is none."""
     if estimate.low is None and estimate.high is None:
         return ""
-    low, high = (_in_unit(estimate, limit).removesuffix(f"{THIN}%") for limit in (estimate.low, estimate.high))
+    low, high = (
+        _in_unit(estimate, limit).removesuffix(f"{THIN}%") for limit in (estimate.low, estimate.high)
+    )
     return f"{low} to {high}"
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import altair as alt
@@ -17,9 +17,25 @@ import vl_convert
 
 from servicegap.report.palette import FILLS, GRID, INK, MARK, MUTED, NAIVE, PAPER
 
-Chart = alt.LayerChart
 # Fonts of one width, so that text is as long on every machine as vl-convert measured it.
 FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
+_LOOK = {
+    "font": FONT,
+    "background": "white",
+    "padding": 2,
+    "view": {"stroke": None},
+    "text": {"color": INK, "fontSize": 13, "font": FONT, "baseline": "middle"},
+    "title": {"color": MUTED, "fontSize": 13, "fontWeight": "normal", "lineHeight": 17, "frame": "group"},
+    "legend": {"labelColor": INK, "labelFontSize": 13, "labelLimit": 200},
+    "axis": {
+        "gridColor": GRID, "domainColor": MUTED, "tickColor": MUTED, "labelColor": MUTED, "titleColor": MUTED,
+        "labelFontSize": 13, "titleFontSize": 13, "titleFontWeight": "normal", "labelFlush": False,
+    },
+}  # fmt: skip
+
+Record = Mapping[str, Any]
+# Altair types its charts loosely: what mark_* and encode return is Any to a strict reader.
+Layer = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +48,21 @@ class Width:
     characters: int
 
     @property
-    def ends(self) -> tuple[int, int]:
-        """Return where the drawing begins and ends, seen from the left of the plotting area."""
-        return -self.label, self.plot + self.text
-
-    @property
     def beside(self) -> bool:
         """Whether labels stand beside the marks, or above them."""
         return self.label > 0
 
 
-PAGE = Width(plot=400, label=180, text=190, characters=100)
-PHONE = Width(plot=312, label=0, text=0, characters=48)
-WIDTHS = {"page": PAGE, "phone": PHONE}
+PAGE = Width(plot=390, label=205, text=200, characters=92)
+PHONE = Width(plot=304, label=0, text=0, characters=46)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line of a plot. A row without `value` is a heading, or has nothing to show but its text.
 
-    ``dots`` are single figures (one a name) drawn around the row; all in the units of the axis.
+    ``short`` is the label where there is little room (None = `label`); ``dots`` are single figures (one a
+    name) drawn around the row; all in the units of the axis.
     """
 
     label: str
@@ -63,16 +74,7 @@ class Row:
     naive_high: float | None = None
     dots: Sequence[float] = ()
     heading: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a row goes: the middle of its marks, of its label (pixels from the top), and its dots."""
-
-    row: Row
-    at: float
-    label_at: float
-    dots: Sequence[tuple[float, float]]
+    short: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +85,50 @@ class Drawing:
     specification: Mapping[str, Any]
 
 
-def _layer(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
-    return alt.Chart(alt.Data(values=[dict(row) for row in rows]))
+@dataclass(frozen=True, slots=True)
+class _Canvas:
+    """A plot in the making. The y axis counts pixels from the top."""
+
+    width: Width
+    height: float
+    data: dict[str, list[Record]] = field(default_factory=dict)
+
+    @property
+    def y(self) -> alt.Y:
+        return alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[self.height, 0], nice=False, zero=False))
+
+    def layer(self, rows: Sequence[Record]) -> Layer:
+        # Altair copies a chart at every step; with the rows kept apart that costs nothing.
+        name = f"rows{len(self.data)}"
+        self.data[name] = list(rows)
+        return alt.Chart(alt.NamedData(name=name))
+
+    def text(self, rows: Sequence[Record], x: float, **style: Any) -> Layer:
+        return self.layer(rows).mark_text(**style).encode(x=alt.value(x), y=self.y, text="text:N")
+
+    def specification(self, layers: Sequence[Layer], key: Sequence[str] = ()) -> dict[str, Any]:
+        """Lay the layers over each other, with the report's look."""
+        # An invisible line from end to end: the size does not hang on how a machine's font measures text.
+        ends = alt.value(-self.width.label), alt.value(self.width.plot + self.width.text)
+        extent = self.layer([{}]).mark_rule(opacity=0).encode(x=ends[0], x2=ends[1], y=alt.value(0))
+        chart = alt.layer(*layers, extent).properties(width=self.width.plot, height=self.height)
+        lines = [line for entry in key for line in textwrap.wrap(entry, self.width.characters)]
+        if lines:
+            chart = chart.properties(title=alt.TitleParams(text=lines, anchor="start", offset=8))
+        return {**chart.to_dict(validate=False), "datasets": self.data, "config": _LOOK}
 
 
-def _down(height: float) -> alt.Y:
-    """Places on the y axis are pixels from the top."""
-    return alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[height, 0], nice=False, zero=False))
-
-
-def _text(rows: Sequence[Mapping[str, Any]], x: float, y: alt.Y, **style: Any) -> alt.Chart:
-    return _layer(rows).mark_text(baseline="middle", **style).encode(x=alt.value(x), y=y, text="text:N")
+def _drawn(
+    specify: Callable[[Width], dict[str, Any]], page: Width = PAGE, phone: Width | None = PHONE
+) -> Drawing:
+    widths = {"page": page} | ({"phone": phone} if phone else {})
+    # Checking every part against the schema takes ten times as long as drawing; vl-convert checks the whole.
+    with alt.utils.schemapi.debug_mode(False):
+        specifications = {name: specify(width) for name, width in widths.items()}
+    return Drawing(
+        svg={name: vl_convert.vegalite_to_svg(spec) for name, spec in specifications.items()},
+        specification=specifications["page"],
+    )
 
 
 def intervals(rows: Sequence[Row], *, axis: str, key: Sequence[str], domain: tuple[float, float]) -> Drawing:
@@ -106,53 +141,62 @@ def intervals(rows: Sequence[Row], *, axis: str, key: Sequence[str], domain: tup
     axis, key : str, sequence of str
         Title of the axis; what the marks mean, one line each.
     domain : (float, float)
-        Ends of the axis; zero is marked where it lies inside.
+        Ends of the axis; zero lies inside and is marked.
     """
-    return _drawn(lambda width: _interval_chart(rows, axis, key, domain, width))
+    return _drawn(lambda width: _intervals(rows, axis, key, domain, width))
 
 
-def _interval_chart(
+def _intervals(
     rows: Sequence[Row], axis: str, key: Sequence[str], domain: tuple[float, float], width: Width
-) -> Chart:
+) -> dict[str, Any]:
     placed, height = _places(rows, width, apart=7 * (domain[1] - domain[0]) / width.plot)
+    canvas = _Canvas(width, height)
+    scale = alt.Scale(domain=list(domain), nice=False, clamp=True)
+    titled = alt.Axis(
+        title=textwrap.wrap(axis, width.characters), tickCount=6 if width.beside else 4, format="d"
+    )
+
+    def line(records: Sequence[Record], **style: Any) -> Layer:
+        x = alt.X("low:Q", scale=scale, axis=titled)
+        return canvas.layer(records).mark_rule(**style).encode(x=x, x2="high:Q", y=canvas.y)
+
+    def point(records: Sequence[Record], **style: Any) -> Layer:
+        x = alt.X("value:Q", scale=scale, axis=titled)
+        return canvas.layer(records).mark_point(opacity=1, **style).encode(x=x, y=canvas.y)
+
     dots = [{"y": place.at + down, "value": dot} for place in placed for dot, down in place.dots]
-    marks = [
-        {"y": place.at, "value": place.row.value, "low": place.row.low, "high": place.row.high}
-        for place in placed
-        if place.row.value is not None
-    ]
-    limits = [mark for mark in marks if mark["low"] is not None and mark["high"] is not None]
-    naive = [
-        {"y": place.at + 8, "low": place.row.naive_low, "high": place.row.naive_high}
-        for place in placed
-        if place.row.naive_low is not None and place.row.naive_high is not None
-    ]
+    marks = [{"y": place.at, "value": place.row.value} for place in placed if place.row.value is not None]
+    limits = _limits((place.at, place.row.low, place.row.high) for place in placed)
+    naive = _limits((place.at + 8, place.row.naive_low, place.row.naive_high) for place in placed)
     ends = [{"y": row["y"], "value": row[end]} for row in naive for end in ("low", "high")]
-    y = _down(height)
-
-    def x(field: str) -> alt.X:
-        return alt.X(
-            field,
-            scale=alt.Scale(domain=list(domain), nice=False, clamp=True),
-            axis=alt.Axis(title=textwrap.wrap(axis, width.characters), tickCount=6 if width.beside else 4, format="d"),
-        )
-
-    def line(rows: Sequence[Mapping[str, Any]], **style: Any) -> alt.Chart:
-        return _layer(rows).mark_rule(**style).encode(x=x("low:Q"), x2="high:Q", y=y)
-
-    def point(rows: Sequence[Mapping[str, Any]], **style: Any) -> alt.Chart:
-        return _layer(rows).mark_point(opacity=1, **style).encode(x=x("value:Q"), y=y)
-
     layers = [
-        _layer([{"value": 0.0}]).mark_rule(color=INK, strokeWidth=1).encode(x=x("value:Q")),
+        canvas.layer([{"value": 0.0}])
+        .mark_rule(color=INK, strokeWidth=1)
+        .encode(x=alt.X("value:Q", scale=scale, axis=titled)),
         line(limits, color=MARK, strokeWidth=3),
         line(naive, color=NAIVE, strokeWidth=1.5, strokeDash=[3, 2]),
         point(ends, color=NAIVE, shape="stroke", angle=90, size=36),
         point(dots, color=INK, size=34, strokeWidth=1.2, fill=PAPER),
         point(marks, shape="diamond" if dots else "circle", size=110 if dots else 70, fill=MARK, color=MARK),
-        *_row_texts(placed, width, y),
+        *_row_texts(canvas, placed),
     ]
-    return _finished(layers, width.plot, height, key, width)
+    return canvas.specification(layers, key)
+
+
+def _limits(rows: Any) -> list[dict[str, float]]:
+    return [
+        {"y": y, "low": low, "high": high} for y, low, high in rows if low is not None and high is not None
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a row goes: the middle of its marks, of its label (pixels from the top), and its dots."""
+
+    row: Row
+    at: float
+    label_at: float
+    dots: Sequence[tuple[float, float]]
 
 
 def _places(rows: Sequence[Row], width: Width, apart: float = 0.0) -> tuple[list[_Place], float]:
@@ -172,30 +216,39 @@ def _places(rows: Sequence[Row], width: Width, apart: float = 0.0) -> tuple[list
     return placed, top + 2
 
 
-def _row_texts(placed: Sequence[_Place], width: Width, y: alt.Y) -> list[alt.Chart]:
-    headings = [{"y": place.at, "text": place.row.label} for place in placed if place.row.heading]
-    labels = [{"y": place.label_at, "text": place.row.label} for place in placed if not place.row.heading]
-    texts = [{"y": place.label_at, "text": place.row.text} for place in placed if place.row.text]
-    beside = width.beside
-    # Above the marks, text crosses the grid: an outline in the colour of the paper keeps it legible.
-    halo = {} if beside else {"stroke": PAPER, "strokeWidth": 3}
-    left, right = (-10, width.plot + 10) if beside else (0, width.plot)
-    return [
-        _text(headings, width.ends[0], y, align="left", fontWeight="bold", **halo),
-        _text(labels, left, y, align="right" if beside else "left", limit=width.label - 12 if beside else 160, **halo),
-        _text(texts, right, y, align="left" if beside else "right", limit=width.text - 12 if beside else 160, **halo),
-    ]
-
-
 def _lanes(dots: Sequence[float], apart: float) -> list[tuple[float, float]]:
     """Move dots that would hide each other up and down: (value, pixels down), middle lane first."""
     ends: list[float] = []
     placed = []
     for dot in sorted(dots):
         lane = next((i for i, end in enumerate(ends) if dot - end >= apart), len(ends))
-        ends[lane:] = [dot, *ends[lane + 1 :]]
+        ends[lane : lane + 1] = [dot]
         placed.append((dot, 7.0 * math.ceil(lane / 2) * (-1 if lane % 2 else 1)))
     return placed
+
+
+def _row_texts(canvas: _Canvas, placed: Sequence[_Place]) -> list[Layer]:
+    width = canvas.width
+    headings = [{"y": place.at, "text": place.row.label} for place in placed if place.row.heading]
+    labels = [
+        {"y": place.label_at, "text": place.row.label if width.beside else place.row.short or place.row.label}
+        for place in placed
+        if not place.row.heading
+    ]
+    texts = [{"y": place.label_at, "text": place.row.text} for place in placed if place.row.text]
+    if width.beside:
+        return [
+            canvas.text(headings, -width.label, align="left", fontWeight="bold"),
+            canvas.text(labels, -10, align="right", limit=width.label - 12),
+            canvas.text(texts, width.plot + 10, align="left", limit=width.text - 12),
+        ]
+    # Above the marks, text crosses the grid: an outline in the colour of the paper keeps it legible.
+    halo = {"stroke": PAPER, "strokeWidth": 3}
+    return [
+        canvas.text(headings, 0, align="left", fontWeight="bold", **halo),
+        canvas.text(labels, 0, align="left", limit=width.plot * (0.35 if texts else 1), **halo),
+        canvas.text(texts, width.plot, align="right", limit=width.plot * 0.65, **halo),
+    ]
 
 
 def shares(bars: Mapping[str, Mapping[str, float]], labels: Mapping[str, str], *, axis: str) -> Drawing:
@@ -208,43 +261,42 @@ def shares(bars: Mapping[str, Mapping[str, float]], labels: Mapping[str, str], *
     labels : mapping of category to str
         How categories are called.
     """
-    return _drawn(lambda width: _share_chart(bars, labels, axis, width))
+    return _drawn(lambda width: _shares(bars, labels, axis, width))
 
 
-def _share_chart(
+def _shares(
     bars: Mapping[str, Mapping[str, float]], labels: Mapping[str, str], axis: str, width: Width
-) -> Chart:
+) -> dict[str, Any]:
     placed, height = _places([Row(group) for group in bars], width)
-    y = _down(height)
-    pieces: list[dict[str, Any]] = []
+    canvas = _Canvas(width, height)
+    pieces: list[Record] = []
+    numbers: list[Record] = []
     for place, bar in zip(placed, bars.values(), strict=True):
-        start = 0.0
+        start, y = 0.0, place.at
         for category, share in bar.items():
-            pieces.append(
-                {"y": place.at - 9, "y2": place.at + 9, "start": start, "end": start + share, "category": labels[category]}
-                | {"middle": start + share / 2, "label": f"{share:.0f}" if share >= 6 else ""}
-            )
+            ends = {"start": start, "end": start + share}
+            pieces.append({"y": y - 9, "y2": y + 9, "category": labels[category], **ends})
+            if share >= 6:
+                numbers.append({"y": y, "start": start + share / 2, "text": f"{share:.0f}"})
             start += share
-    used = [category for category in FILLS if category in labels]
-    x = alt.X(
-        "start:Q", scale=alt.Scale(domain=[0, 100], clamp=True), axis=alt.Axis(title=axis, tickCount=5)
-    )
+    x = alt.X("start:Q", scale=alt.Scale(domain=[0, 100], clamp=True), axis=alt.Axis(title=axis, tickCount=5))
     colour = alt.Color(
         "category:N",
-        scale=alt.Scale(domain=[labels[c] for c in used], range=[FILLS[c].colour for c in used]),
+        scale=alt.Scale(domain=list(labels.values()), range=[FILLS[category].colour for category in labels]),
         legend=alt.Legend(
-            orient="top", columns=3 if width.beside else 2, title=None, symbolType="square", symbolSize=200
+            orient="top", columns=3 if width.beside else 2, title=None, symbolType="square", symbolSize=200,
+            symbolStrokeWidth=0.5,
         ),
+    )  # fmt: skip
+    bar_layer = canvas.layer(pieces).mark_rect(stroke=INK, strokeWidth=0.5)
+    number_layer = canvas.layer(numbers).mark_text(stroke=PAPER, strokeWidth=3)
+    return canvas.specification(
+        [
+            bar_layer.encode(x=x, x2="end:Q", y=canvas.y, y2="y2:Q", color=colour),
+            number_layer.encode(x=x, y=canvas.y, text="text:N"),
+            *_row_texts(canvas, placed),
+        ]
     )
-    numbers = [{"y": (p["y"] + p["y2"]) / 2, "start": p["middle"], "text": p["label"]} for p in pieces]
-    layers = [
-        _layer(pieces)
-        .mark_rect(stroke=INK, strokeWidth=0.5)
-        .encode(x=x, x2="end:Q", y=y, y2="y2:Q", color=colour),
-        _layer(numbers).mark_text(color=INK, stroke=PAPER, strokeWidth=3).encode(x=x, y=y, text="text:N"),
-        *_row_texts(placed, width, y),
-    ]
-    return _finished(layers, width.plot, height, (), width)
 
 
 def heat_map(rows: Mapping[str, Sequence[float | None]], columns: Sequence[str]) -> Drawing:
@@ -255,62 +307,31 @@ def heat_map(rows: Mapping[str, Sequence[float | None]], columns: Sequence[str])
     rows : mapping of label to percentages
         One entry for each column; None = not defined.
     """
-    cell, line, label, top = 66, 20, 108, 22
-    width, height = label + cell * len(columns), top + line * len(rows)
+    cell, line, label, top = 62, 20, 116, 22
+    width = Width(plot=label + cell * len(columns), label=0, text=0, characters=0)
+    canvas = _Canvas(width, top + line * len(rows))
     places = [
         (label + cell * i, top + line * j, value)
         for j, values in enumerate(rows.values())
         for i, value in enumerate(values)
     ]
     cells = [
-        {"x": x, "x2": x + cell - 2, "y": y, "y2": y + line - 2, "share": value or 0.0} for x, y, value in places
+        {"x": x, "x2": x + cell - 2, "y": y, "y2": y + line - 2, "share": value or 0.0}
+        for x, y, value in places
     ]
     numbers = [
         {"x": x + cell / 2, "y": y + line / 2, "text": "–" if value is None else f"{value:.0f}"}
         for x, y, value in places
     ]
-    names = [{"y": top + line * (j + 0.5), "text": name} for j, name in enumerate(rows)]
     heads = [{"x": label + cell * (i + 0.5), "y": top / 2, "text": name} for i, name in enumerate(columns)]
-    across, down = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, width], nice=False)), _down(height)
+    names = [{"y": top + line * (j + 0.5), "text": name} for j, name in enumerate(rows)]
+    x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, width.plot], nice=False))
     opacity = alt.FillOpacity("share:Q", scale=alt.Scale(domain=[0, 100], range=[0.0, 0.6]), legend=None)
+    squares = canvas.layer(cells).mark_rect(fill=MARK, stroke=GRID, strokeWidth=1)
     layers = [
-        _layer(cells)
-        .mark_rect(fill=MARK, stroke=GRID, strokeWidth=1)
-        .encode(x=across, x2="x2:Q", y=down, y2="y2:Q", fillOpacity=opacity),
-        _layer(numbers).mark_text(baseline="middle").encode(x=across, y=down, text="text:N"),
-        _text(names, 0, down, align="left", limit=label - 8),
-        _layer(heads).mark_text(color=MUTED, baseline="middle").encode(x=across, y=down, text="text:N"),
+        squares.encode(x=x, x2="x2:Q", y=canvas.y, y2="y2:Q", fillOpacity=opacity),
+        canvas.layer(numbers).mark_text().encode(x=x, y=canvas.y, text="text:N"),
+        canvas.layer(heads).mark_text(color=MUTED).encode(x=x, y=canvas.y, text="text:N"),
+        canvas.text(names, 0, align="left", limit=label - 8),
     ]
-    return _drawn(lambda one: _finished(layers, width, height, (), one), {"page": Width(width, 0, 0, 40)})
-
-
-def _finished(
-    layers: Sequence[alt.Chart], plot: float, height: float, key: Sequence[str], width: Width
-) -> Chart:
-    """Lay the layers over each other, in pixels from the top, with the report's look."""
-    lines = [line for entry in key for line in textwrap.wrap(entry, width.characters)]
-    # An invisible line from end to end: the size does not hang on how a machine's font measures text.
-    first, last = width.ends
-    extent = _layer([{}]).mark_rule(opacity=0).encode(x=alt.value(first), x2=alt.value(last), y=alt.value(0))
-    chart = alt.layer(*layers, extent).properties(width=plot, height=height)
-    if lines:
-        chart = chart.properties(title=alt.TitleParams(text=lines, anchor="start", offset=8))
-    return (
-        chart.configure(font=FONT, background="white", padding=2)
-        .configure_view(stroke=None)
-        .configure_text(color=INK, fontSize=12, font=FONT)
-        .configure_title(color=MUTED, fontSize=12, fontWeight="normal", lineHeight=16, frame="group")
-        .configure_legend(labelColor=INK, labelFontSize=12, labelLimit=200)
-        .configure_axis(
-            gridColor=GRID, domainColor=MUTED, tickColor=MUTED, labelColor=MUTED, titleColor=MUTED,
-            labelFontSize=12, titleFontSize=12, titleFontWeight="normal", labelFlush=False,
-        )
-    )  # fmt: skip
-
-
-def _drawn(chart: Any, widths: Mapping[str, Width] = WIDTHS) -> Drawing:
-    specifications = {name: chart(width).to_dict() for name, width in widths.items()}
-    return Drawing(
-        svg={name: vl_convert.vegalite_to_svg(spec) for name, spec in specifications.items()},
-        specification=specifications["page"],
-    )
+    return _drawn(lambda _: canvas.specification(layers), page=width, phone=None)

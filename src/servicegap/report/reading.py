@@ -14,6 +14,8 @@ from typing import Any
 from servicegap.records import Estimate
 
 _FIELDS = frozenset(field.name for field in dataclasses.fields(Estimate))
+#: How estimates name the group of the no-signal control.
+CONTROL = "no signal"
 #: Stands for "any value" where None has a meaning.
 ANY: Any = object()
 
@@ -37,7 +39,13 @@ class Run:
         template: str | None = None,
     ) -> list[Estimate]:
         """Return the estimates of a kind; ``ANY`` = whatever it is."""
-        wanted = {"outcome": outcome, "group": group, "target": target, "signal": signal, "template": template}
+        wanted = {
+            "outcome": outcome,
+            "group": group,
+            "target": target,
+            "signal": signal,
+            "template": template,
+        }
         wanted = {key: value for key, value in wanted.items() if value is not ANY}
         return [
             estimate
@@ -103,8 +111,8 @@ def read_results(raw: Mapping[str, Any]) -> Results:
 
 
 def _groups(raw: Mapping[str, Any], estimates: Sequence[Estimate], reference: str) -> list[str]:
-    """The reference group first, the others in the order of the design."""
+    """Return the reference group first, the others in the order of the design."""
     designed = [row["group"] for row in (raw.get("design") or {}).get("groups") or ()]
     estimated = [estimate.group for estimate in estimates]
-    known = dict.fromkeys(group for group in (*designed, *estimated) if group)
+    known = dict.fromkeys(group for group in (*designed, *estimated) if group and group != CONTROL)
     return [*([reference] if reference in known else []), *(group for group in known if group != reference)]

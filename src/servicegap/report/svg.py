@@ -72,6 +72,7 @@ def _patterned(body: str, name: str, *, fixed: bool) -> str:
         definitions.append(
             f'<pattern id="{identifier}" width="8" height="8" patternUnits="userSpaceOnUse">'
             f'<rect width="8" height="8" fill="{ground}"/>'
-            f'<path d="{fill.lines}" stroke="{lines}" stroke-width="1" stroke-opacity="0.55" fill="none"/></pattern>'
+            f'<path d="{fill.lines}" stroke="{lines}" stroke-width="1" stroke-opacity="0.55" fill="none"/>'
+            "</pattern>"
         )
     return f"<defs>{''.join(definitions)}</defs>{body}" if definitions else body

@@ -18,11 +18,11 @@ _LINE = "\n\t"
 
 
 def visible_text(text: str) -> str:
-    """Return `text` on one line, every unseen character as ``[U+202E]``.
+    r"""Return `text` on one line, every unseen character as ``[U+202E]``.
 
     Examples
     --------
-    >>> visible_text("Ana\\u202e\\n")
+    >>> visible_text("Ana\u202e\n")
     'Ana[U+202E][U+000A]'
     """
     return "".join(f"[{_number(part)}]" if unseen else part for part, unseen in _parts(text, keep=""))

@@ -36,7 +36,7 @@ Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 class TemplateEntry(BaseModel):
     """One template as it is written in a file; ``id`` and ``text`` are required."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     id: str
     task: Words = "completion"  # before the text: what the text needs depends on it
@@ -65,7 +65,7 @@ class TemplateEntry(BaseModel):
 class TemplateFile(BaseModel):
     """A file of templates."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     description: str | None = None
     licence: str | None = None
