@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from servicegap.calls import Call, Design, planned_calls
+from servicegap.cli import main
 from servicegap.design import build_design, save_design
 from servicegap.records import Annotation, Category, ErrorKind, Response, Signal, Template
 from servicegap.store import Store, write_annotations, write_responses
@@ -64,6 +65,14 @@ plan:
   primary: refused
   reference: North
   level: 0.95
+"""
+
+
+#: Python that takes from a process the right to write where the mode of a folder forbids it: root has it.
+WITHOUT_PRIVILEGES = """
+import ctypes
+header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+assert ctypes.CDLL(None).capset(header, none) == 0
 """
 
 
@@ -172,3 +181,34 @@ def pilot_csv() -> Path:
 @pytest.fixture(autouse=True)
 def _no_database_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SERVICEGAP_DATABASE", raising=False)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line that a command that failed must write, without its prefix."""
+        [line] = self.err.splitlines()
+        assert line.startswith("servicegap: "), line
+        return line.removeprefix("servicegap: ")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Run a command in this process."""
+
+    def run_command(*arguments: object) -> Ended:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Ended(ended.value.code, captured.out, captured.err)
+
+    return run_command

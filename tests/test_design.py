@@ -87,11 +87,15 @@ def test_a_changed_target_is_kept(small: SmallStudy, store: Store) -> None:
     small.change("templates.yaml", 'lunch.", target: South', 'lunch.", target: East')
     assert save_design(store, build_design(small.open()))
     with store.reading() as connection:
-        assert connection.execute(sa.select(TEMPLATES.c.target).where(TEMPLATES.c.id == "s3")).scalar() == "East"
+        assert (
+            connection.execute(sa.select(TEMPLATES.c.target).where(TEMPLATES.c.id == "s3")).scalar() == "East"
+        )
 
 
 def test_a_part_of_the_templates(small: SmallStudy) -> None:
-    small.change("study.yaml", "files: [templates.yaml]", "files: [templates.yaml]\n  targets: [East]\n  per_target: 2")
+    small.change(
+        "study.yaml", "files: [templates.yaml]", "files: [templates.yaml]\n  targets: [East]\n  per_target: 2"
+    )
     assert [template.id for template in build_design(small.open()).templates] == ["e1", "e2", "n1", "n2"]
 
 
@@ -109,10 +113,18 @@ def test_a_part_of_the_groups(small: SmallStudy) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("control: true", "groups: [North, Suoth]", "unknown group 'Suoth'; the list has: North, South, East"),
+        (
+            "control: true",
+            "groups: [North, Suoth]",
+            "unknown group 'Suoth'; the list has: North, South, East",
+        ),
         ("control: true", "groups: [North, East, East]", "group 'East' is asked for 2 times"),
         ("control: true", "names_per_group: 5", "group 'North' has 4 names, 5 per group were asked for"),
-        ("reference: North", "reference: White", "reference 'White' has no signals; groups that have: North,"),
+        (
+            "reference: North",
+            "reference: White",
+            "reference 'White' has no signals; groups that have: North,",
+        ),
         ("files: [signals.csv]", "files: [signals.csv, signals.csv]", "in two files; each signal once"),
         ("files: [signals.csv]", "files: [absent.csv]", "absent.csv: cannot be read"),
         ("files: [templates.yaml]", "files: [templates.yaml, templates.yaml]", "in two files; each id once"),
@@ -154,7 +166,9 @@ def test_malformed_files_are_told(small: SmallStudy) -> None:
 
 
 def test_two_prompts_of_the_same_text_are_one_mistake(small: SmallStudy) -> None:
-    small.change("templates.yaml", '"{name} took the bus to [BLANK]."', '"{name} went to the market to buy [BLANK]."')
+    small.change(
+        "templates.yaml", '"{name} took the bus to [BLANK]."', '"{name} went to the market to buy [BLANK]."'
+    )
     told = refused(small)
     assert len(told) == 1
     assert "same text: 'Anna went to the market to buy [BLANK].', and 12 more" in told[0]

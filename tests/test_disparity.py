@@ -1,7 +1,8 @@
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,13 @@ from servicegap.records import Estimate
 PILOT = Path(__file__).parents[1] / ".." / "shared" / "data" / "llama2_7b_chat_annotated.csv"
 
 
+Column = list[Any]
+
+
 class Table:
     """Responses in long form, made from name x template probabilities or given cells."""
 
-    def __init__(self, cells: dict[str, list[list[float | None]]]) -> None:
+    def __init__(self, cells: Mapping[str, Sequence[Sequence[float | None]]]) -> None:
         entries = [
             (y, group, f"{group}{row}", f"t{column}")
             for group, table in cells.items()
@@ -30,8 +34,12 @@ class Table:
             list(column) for column in zip(*entries, strict=True)
         )
 
-    def columns(self) -> tuple[list[float | None], list[str], list[str], list[str]]:
+    def columns(self) -> tuple[Column, Column, Column, Column]:
         return self.outcome, self.group, self.signal, self.template
+
+
+def joined(one: Table, other: Table) -> list[Column]:
+    return [a + b for a, b in zip(one.columns(), other.columns(), strict=True)]
 
 
 def random_table(
@@ -130,7 +138,7 @@ def test_contrast_is_the_difference_of_the_two_gaps() -> None:
         for name, sign in (("own", 1), ("neutral", -1)):
             inside = [p == name for p in part]
             columns = ([v for v, use in zip(c, inside, strict=True) if use] for c in table.columns())
-            value += sign * (gaps(*columns, reference="g0")[group].value or 0)  # type: ignore[misc]
+            value += sign * (gaps(*columns, reference="g0")[group].value or 0)
         assert estimate.value == pytest.approx(value)
         assert (estimate.kind, estimate.target, estimate.n_templates) == ("contrast", "own - neutral", 5)
 
@@ -144,7 +152,7 @@ def test_naive_gap_agrees_with_statsmodels_formulas() -> None:
         [v for v, g in zip(table.outcome, table.group, strict=True) if g == name] for name in ("g2", "g0")
     )
     chi = stats.chi2_contingency(
-        [[sum(x), 24 - sum(x)], [sum(y), 24 - sum(y)]],  # type: ignore[arg-type]
+        [[sum(x), 24 - sum(x)], [sum(y), 24 - sum(y)]],
         correction=False,
     )
     assert found.p == pytest.approx(chi.pvalue)
@@ -200,7 +208,7 @@ def test_estimates_lie_where_they_must(seed: int) -> None:
 def test_a_group_without_events_has_no_p_and_says_how_many() -> None:
     varied = random_table(7, groups=1, names=4, templates=6)
     table = Table({"none": [[0] * 6] * 4})
-    columns = [a + b for a, b in zip(varied.columns(), table.columns(), strict=True)]
+    columns = joined(varied, table)
     gender = ["f" if s[-1] in "01" else "m" for s in columns[2]]
     found = gaps(*columns, reference="none", strata={"gender": gender})["g0"]
     value = np.mean([y for y in varied.outcome if y is not None])

@@ -3,11 +3,13 @@
 In the pages, blocks marked ``bash`` and ``python`` are run in order, in a folder of the page's own; a
 ``text`` block right after one is what it prints (``...`` = anything). ``pycon`` blocks are doctests. Blocks
 marked ``sh`` are only checked against the command line: they need a network, a model, or somebody's file.
+``py`` blocks need the study's published pilot, and run where it is.
 """
 
 from __future__ import annotations
 
 import doctest
+import json
 import os
 import re
 import runpy
@@ -33,7 +35,16 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 CI = ROOT / ".ci" / "run"
 #: The address that the pages write for "your server"; a server of the tests answers in its place.
 WRITTEN_ADDRESS = "http://127.0.0.1:8000/v1"
-INTERPRETERS = {"bash": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"]}
+INTERPRETERS = {
+    "bash": ["bash", "-euo", "pipefail", "-c"],
+    "python": [sys.executable, "-c"],
+    "py": [sys.executable, "-c"],
+}
+RUN = ("bash", "python")
+PILOT = ROOT / ".." / "shared" / "data" / "llama2_7b_chat_annotated.csv"
+needs_pilot = pytest.mark.skipif(
+    not PILOT.is_file(), reason="the study's published pilot is not part of the project"
+)
 _FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -94,28 +105,75 @@ def address() -> Iterator[str]:
         server.stdout.close()
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if any(b.language in INTERPRETERS for b in blocks(n))])
-def test_the_commands_of_a_page_run_and_print_what_it_says(name: str, tmp_path: Path, address: str) -> None:
+def run(content: str, language: str, folder: Path) -> subprocess.CompletedProcess[str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("SERVICEGAP_", "OPENAI_"))}
     path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
-    environment = kept | {"PATH": path, "PYTHONUTF8": "1", "NO_COLOR": "1"}
+    return subprocess.run(
+        [*INTERPRETERS[language], content],
+        cwd=folder,
+        env=kept | {"PATH": path, "PYTHONUTF8": "1", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def check_block(name: str, block: Block, ran: subprocess.CompletedProcess[str]) -> None:
+    place = f"{name}:{block.line}"
+    assert ran.returncode == 0, f"{place} ended {ran.returncode}:\n{ran.stdout}{ran.stderr}"
+    if block.prints is not None:
+        same = doctest.OutputChecker().check_output(block.prints, ran.stdout, doctest.ELLIPSIS)
+        assert same, f"{place} should print:\n{block.prints}\nand printed:\n{ran.stdout}"
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if any(b.language in RUN for b in blocks(n))])
+def test_the_commands_of_a_page_run_and_print_what_it_says(name: str, tmp_path: Path, address: str) -> None:
     for block in blocks(name):
-        if block.language not in INTERPRETERS:
-            continue
-        ran = subprocess.run(
-            [*INTERPRETERS[block.language], block.content.replace(WRITTEN_ADDRESS, address)],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        place = f"{name}:{block.line}"
-        assert ran.returncode == 0, f"{place} ended {ran.returncode}:\n{ran.stdout}{ran.stderr}"
-        if block.prints is not None:
-            same = doctest.OutputChecker().check_output(block.prints, ran.stdout, doctest.ELLIPSIS)
-            assert same, f"{place} should print:\n{block.prints}\nand printed:\n{ran.stdout}"
+        if block.language in RUN:
+            content = block.content.replace(WRITTEN_ADDRESS, address)
+            check_block(name, block, run(content, block.language, tmp_path))
+
+
+@needs_pilot
+def test_snippets_on_the_pilot_print_what_the_page_says(tmp_path: Path) -> None:
+    (tmp_path / PILOT.name).symlink_to(PILOT.resolve())
+    snippets = [block for block in blocks("docs/methods.md") if block.language == "py"]
+    assert snippets
+    for block in snippets:
+        assert block.prints is not None
+        check_block("docs/methods.md", block, run(block.content, "py", tmp_path))
+
+
+@needs_pilot
+def test_the_table_of_the_pilot_is_what_its_command_gives(tmp_path: Path) -> None:
+    (tmp_path / PILOT.name).symlink_to(PILOT.resolve())
+    command = next(
+        b.content for b in blocks("docs/methods.md") if b.language == "sh" and "--table" in b.content
+    )
+    ran = run(command, "bash", tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    found = [
+        e for e in json.loads(ran.stdout)["estimates"] if e["outcome"] == "refused" and e["target"] is None
+    ]
+    gaps, naive = ({e["group"]: e for e in found if e["kind"] == kind} for kind in ("gap", "naive_gap"))
+    rows = [
+        f"| {group.capitalize()} | {100 * gap['value']:.1f} "
+        f"| {interval(naive[group])}, p {p_text(naive[group]['p'])} "
+        f"| {interval(gap)}, p {gap['p']:.3f} | {gap['p_adjusted']:.3f} |"
+        for group, gap in gaps.items()
+    ]
+    assert len(rows) == 4
+    missing = [row for row in rows if row not in read("docs/methods.md")]
+    assert not missing
+
+
+def interval(estimate: dict[str, float]) -> str:
+    return f"{100 * estimate['low']:.1f} to {100 * estimate['high']:.1f}"
+
+
+def p_text(p: float) -> str:
+    return f"{p:.4f}" if p >= 0.0001 else f"{p:.0e}"
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if ">>> " in read(n)])

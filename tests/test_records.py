@@ -15,6 +15,7 @@ from servicegap.records import (
     RETRYABLE,
     Condition,
     Decoding,
+    ErrorKind,
     Estimate,
     Response,
     Signal,
@@ -57,24 +58,26 @@ def test_settings_leave_out_the_name_and_take_in_everything_else() -> None:
         Condition("a", system="Be brief."),
         Condition("a", prefill="Sure"),
         Condition("a", mode="completion"),
-        *(
-            Condition("a", decoding=Decoding(**{field.name: value}))
-            for field, value in zip(
-                dataclasses.fields(Decoding), (1.0, 0.5, 3, 0.1, 9, ("x",), 2), strict=True
-            )
-        ),
+        Condition("a", decoding=Decoding(temperature=1.0)),
+        Condition("a", decoding=Decoding(top_p=1.0)),
+        Condition("a", decoding=Decoding(top_k=1)),
+        Condition("a", decoding=Decoding(min_p=1.0)),
+        Condition("a", decoding=Decoding(max_tokens=1)),
+        Condition("a", decoding=Decoding(stop=("x",))),
+        Condition("a", decoding=Decoding(logprobs=1)),
     ]
+    assert len(changed) == len(dataclasses.fields(Condition)) - 2 + len(dataclasses.fields(Decoding))
     assert len({plain.settings, *(condition.settings for condition in changed)}) == 1 + len(changed)
 
 
 @pytest.mark.parametrize("kind", ["transport", "rate_limit", "malformed"])
-def test_a_call_that_a_rerun_can_mend_has_failed(kind: str) -> None:
+def test_a_call_that_a_rerun_can_mend_has_failed(kind: ErrorKind) -> None:
     assert kind in RETRYABLE
     assert dataclasses.replace(RESPONSE, error_kind=kind).failed
 
 
 @pytest.mark.parametrize("kind", [None, "content_filter", "rejected", "truncated", "empty"])
-def test_a_final_outcome_has_not_failed(kind: str | None) -> None:
+def test_a_final_outcome_has_not_failed(kind: ErrorKind | None) -> None:
     assert not dataclasses.replace(RESPONSE, error_kind=kind).failed
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from conftest import Answer, SmallStudy, response_to
+from conftest import WITHOUT_PRIVILEGES, Answer, SmallStudy, response_to
 
 from servicegap.calls import planned_calls
 from servicegap.errors import StudyError
@@ -35,8 +33,6 @@ from servicegap.store import (
     write_meta,
     write_responses,
 )
-
-NOBODY = 65534
 
 
 @pytest.fixture
@@ -81,7 +77,9 @@ def test_design_is_replaced_and_responses_stay(store: Store, small: SmallStudy) 
 
 def test_a_response_comes_back_as_it_was_kept(store: Store, small: SmallStudy) -> None:
     [kept] = responses(small, 1)
-    kept = replace(kept, text="line\nwith \"quotes\", 中文, \x00 and 😀", raw="raw", seed=2**31 - 1, latency=0.25)
+    kept = replace(
+        kept, text='line\nwith "quotes", 中文, \x00 and 😀', raw="raw", seed=2**31 - 1, latency=0.25
+    )
     with store.writing() as connection:
         write_responses(connection, [kept])
     with store.reading() as connection:
@@ -256,38 +254,31 @@ except StudyError as error:
     store.close()
 
 
-@pytest.fixture
-def readonly_folder() -> Iterator[Path]:
-    # Not under tmp_path, which only its owner may enter: the test may have to become somebody else.
-    folder = Path(tempfile.mkdtemp())
-    yield folder
-    folder.chmod(0o700)
-    shutil.rmtree(folder)
-
-
-def test_a_read_only_folder_is_told(readonly_folder: Path) -> None:
-    open_store(readonly_folder / "study.db").close()
-    (readonly_folder / "study.db").chmod(0o444)
-    readonly_folder.chmod(0o555)
+def test_a_read_only_folder_is_told(path: Path) -> None:
+    open_store(path).close()
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
     script = f"""
-import os, pathlib
+import pathlib
 from servicegap.errors import StudyError
 from servicegap.store import open_store, write_meta
-if os.getuid() == 0:
-    os.setuid({NOBODY})
+{WITHOUT_PRIVILEGES}
 try:
-    with open_store(pathlib.Path({str(readonly_folder / "study.db")!r})).writing() as connection:
+    with open_store(pathlib.Path({str(path)!r})).writing() as connection:
         write_meta(connection, "a", "b")
 except StudyError as error:
     print(error)
 """
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    path.parent.chmod(0o755)
     assert ended.stderr == ""
-    assert ended.stdout.startswith(f"{readonly_folder}/study.db: ")
+    assert ended.stdout.startswith(f"{path}: ")
     assert "writable" in ended.stdout
 
 
-@pytest.mark.skipif("SERVICEGAP_TEST_POSTGRES" not in os.environ, reason="SERVICEGAP_TEST_POSTGRES has no URL")
+@pytest.mark.skipif(
+    "SERVICEGAP_TEST_POSTGRES" not in os.environ, reason="SERVICEGAP_TEST_POSTGRES has no URL"
+)
 def test_postgresql_keeps_the_same(small: SmallStudy) -> None:
     store = open_store(Path("unused"), os.environ["SERVICEGAP_TEST_POSTGRES"])
     rows = responses(small, 3)

@@ -72,7 +72,9 @@ def test_a_mistake_is_told_with_its_place(small: SmallStudy, old: str, new: str,
 @pytest.mark.parametrize("written", ["2", "99"])
 def test_a_plan_of_a_newer_version_is_refused(small: SmallStudy, written: str) -> None:
     small.change("study.yaml", "version: 1", f"version: {written}\nsomething_new: {{}}")
-    with pytest.raises(StudyError, match=rf"study.yaml:1: version {written} is of a newer servicegap.*upgrade"):
+    with pytest.raises(
+        StudyError, match=rf"study.yaml:1: version {written} is of a newer servicegap.*upgrade"
+    ):
         small.open()
 
 
@@ -88,9 +90,7 @@ def test_ids_of_models_and_conditions_are_unique(small: SmallStudy) -> None:
 
 
 def test_two_conditions_that_ask_the_same_are_refused(small: SmallStudy) -> None:
-    small.change(
-        "study.yaml", "annotators:", '  - {id: other, system: "Complete the [BLANK]."}\nannotators:'
-    )
+    small.change("study.yaml", "annotators:", '  - {id: other, system: "Complete the [BLANK]."}\nannotators:')
     assert "default and other ask the same in the same way" in mistakes(small)[0]
 
 
@@ -109,7 +109,8 @@ def test_a_second_collector_is_refused_and_the_first_is_named(small: SmallStudy)
 def test_the_lock_of_a_killed_process_is_free(small: SmallStudy) -> None:
     script = (
         "import os, pathlib\nfrom servicegap.study import *\n"
-        f"with only_one(open_study(pathlib.Path({str(small.folder)!r})), 'collector'): os.kill(os.getpid(), 9)"
+        f"study = open_study(pathlib.Path({str(small.folder)!r}))\n"
+        "with only_one(study, 'collector'): os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
     with only_one(small.open(), "collector"):

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from servicegap.calls import Design
 from servicegap.collect import Collected, Watch, collect, count_collected
 from servicegap.design import build_design, save_design
-from servicegap.errors import ModelError
+from servicegap.errors import ModelError, ServicegapError
 from servicegap.store import Store
-from servicegap.study import Study, write_json_whole
+from servicegap.study import PLAN_FILE, Study, write_json_whole
 
 if TYPE_CHECKING:
     from servicegap.annotate import Annotated
+    from servicegap.presets import Choices
 
 # The later stages load arrays, distributions and plots: a second of CPU that asking models need not pay,
 # so each is imported by the function that runs it.
@@ -38,6 +39,19 @@ class Status:
     collected: Collected
     unlabelled: int
     stage: str | None
+
+
+def make_study(folder: Path, choices: Choices) -> Study:
+    """Make a study that can be run at once: with a mistake in it, such as an unknown model, none is made."""
+    from servicegap.presets import create_study
+
+    study = create_study(folder, choices)
+    try:
+        checked_design(study)
+    except ServicegapError:
+        (folder / PLAN_FILE).unlink()
+        raise
+    return study
 
 
 def checked_design(study: Study) -> Design:

@@ -14,16 +14,18 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from servicegap.calls import Call, planned_calls
 from servicegap.errors import ModelError
 from servicegap.models import create_model
-from servicegap.models.protocol import CallError, Model, Reply, Request
+from servicegap.models.protocol import CallError, Model, Reply, Request, TokenCounter
 from servicegap.provenance import end_run, start_run
 from servicegap.records import RETRYABLE, ErrorKind, Prompt, Response
-from servicegap.store import Store, latest_responses, read_meta, write_meta, write_responses
+from servicegap.store import SIGNALS, Store, latest_responses, read_meta, write_meta, write_responses
 from servicegap.study import ModelPlan, Study, now, only_one
 
 FLUSH_SECONDS = 0.2
@@ -84,7 +86,6 @@ def collect(study: Study, store: Store, prompts: Sequence[Prompt], watch: Watch 
     """
     planned = _planned(study, prompts)
     with only_one(study, "collector"):
-        _freeze_plan(study, store)
         stopped = False
         problem = None
         for plan in study.plan.models:
@@ -148,12 +149,11 @@ def _counted(
     return Collected(len(ids), len(ids) - failed - unasked, failed, unasked, stopped, problem)
 
 
-def _freeze_plan(study: Study, store: Store) -> None:
+def _freeze_plan(connection: Connection, study: Study) -> None:
     # From here on a changed plan of analysis is visible: the report compares with this.
-    with store.writing() as connection:
-        if read_meta(connection, "plan_at_first_collection") is None:
-            write_meta(connection, "plan_at_first_collection", study.plan.plan.model_dump_json())
-            write_meta(connection, "first_collection", now())
+    if read_meta(connection, "plan_at_first_collection") is None:
+        write_meta(connection, "plan_at_first_collection", study.plan.plan.model_dump_json())
+        write_meta(connection, "first_collection", now())
 
 
 def _ignore(_progress: Progress) -> None:
@@ -163,7 +163,8 @@ def _ignore(_progress: Progress) -> None:
 class _Buffer:
     """Rows that arrived and are not committed yet."""
 
-    def __init__(self, store: Store, progress: Progress, watch: Watch) -> None:
+    def __init__(self, study: Study, store: Store, progress: Progress, watch: Watch) -> None:
+        self._study = study
         self._store = store
         self._progress = progress
         self._watch = watch
@@ -182,6 +183,7 @@ class _Buffer:
     def flush(self) -> None:
         if self._rows:
             with self._store.writing() as connection:
+                _freeze_plan(connection, self._study)
                 write_responses(connection, self._rows)
             self._rows.clear()
             self._watch(self._progress)
@@ -203,8 +205,8 @@ async def _collect_from(
 ) -> _Ended:
     model = create_model(plan.id, base_url=plan.base_url, concurrency=plan.concurrency)
     async with _opened(model) as described:
-        run = start_run(store, study, plan, described)
-        buffer = _Buffer(store, Progress(plan.id, len(calls)), watch)
+        run = start_run(store, study, plan, {**described, **await _signal_tokens(model, store)})
+        buffer = _Buffer(study, store, Progress(plan.id, len(calls)), watch)
         problem = None
         try:
             stopped = await _ask_all(model, plan, calls, buffer)
@@ -216,8 +218,17 @@ async def _collect_from(
     return _Ended(stopped, problem)
 
 
+async def _signal_tokens(model: Model, store: Store) -> dict[str, Any]:
+    """Count the tokens of each signal where the model can: very uneven ones are reported."""
+    if not isinstance(model, TokenCounter):
+        return {}
+    with store.reading() as connection:
+        signals = connection.execute(sa.select(SIGNALS.c.text)).scalars().all()
+    return {"signal_tokens": dict(zip(signals, await model.count_tokens(signals), strict=True))}
+
+
 @contextlib.asynccontextmanager
-async def _opened(model: Model) -> AsyncIterator[dict[str, object]]:
+async def _opened(model: Model) -> AsyncIterator[dict[str, Any]]:
     described = await model.open()
     try:
         yield described

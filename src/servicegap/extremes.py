@@ -1,4 +1,4 @@
-"""The largest difference between any two groups, which is biased upward: with its null, shrunk, and with an honest interval.
+"""The largest difference between any two groups: biased upward, hence shrunk, with its null and interval.
 
 Of several groups that do not differ at all, the highest and the lowest rate still lie apart by chance, the
 further the fewer names and templates there are. Hence the difference is never shown bare.
@@ -119,8 +119,9 @@ def largest_gap(
         high=max(*(high for high in highs if high is not None), *(-low for low in lows if low is not None)),
         p=p,
         note=(
-            f"observed {raw:.3f}, of which {expected:.3f} is what such a design shows on average if no group differs; "
-            f"the value is shrunk by {1 - kept:.0%}; p from {DRAWS:,} arrangements of names, for these templates only"
+            f"observed {raw:.3f}; such a design shows {expected:.3f} on average if no group differs; "
+            f"the value is shrunk by {1 - kept:.0%}; p from {DRAWS:,} arrangements of names, "
+            "for these templates only"
         ),
     )
     return LargestGap(raw, expected, estimate)
@@ -147,7 +148,7 @@ def _noise(groups: tuple[str, ...], variances: dict[tuple[str, str], float]) -> 
 
 
 def _permutation_p(cells: Cells, rng: np.random.Generator) -> float | None:
-    """Exchange names between all groups, within the attributes known for all, and look at the range of means."""
+    """Exchange names between all groups, within the attributes known for all; p of the range of means."""
     try:
         chosen = select(cells, cells.groups, [np.arange(len(cells.template))])
         values = fit(np.vstack([row[0] for row in chosen.tables()])).names

@@ -71,7 +71,7 @@ def template_gaps(
     -------
     list of Estimate
         Kind ``template_gap``, one a template: Welch's t over names. Undefined with its reason where a group
-        has fewer than two names there, or nothing varies.
+        has fewer than two names there, or its names do not differ.
 
     Raises
     ------
@@ -193,8 +193,8 @@ def _welch(base: Estimate, one: Floats, other: Floats, *, bounded: bool) -> Esti
         return replace(base, note="a group has one name only in this template")
     shares = [float(v.var(ddof=1)) / len(v) for v in (one, other)]
     variance = sum(shares)
-    if variance <= 0:
-        return replace(base, note="no interval and no p: the names of each group do not differ")
+    if not all(shares):
+        return replace(base, note="no interval and no p: the names of a group do not differ in this template")
     df = variance**2 / sum(s**2 / (len(v) - 1) for s, v in zip(shares, (one, other), strict=True))
     se, value = variance**0.5, float(one.mean() - other.mean())
     half = float(stdtrit(df, (1 + (base.level or 0)) / 2)) * se

@@ -34,7 +34,10 @@ def read_table(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
         # Everything as text: a name such as "None" or "001" stays what it is.
         raw = pl.read_csv(path, infer_schema=False).fill_null("")
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path}: cannot be read as CSV: {str(error).splitlines()[0]}") from error
+        raise InputError(
+            f"{path}: cannot be read as CSV: {str(error).splitlines()[0]}; it needs to be UTF-8 text with "
+            "the names of the columns in its first line and as many fields in every row"
+        ) from error
     absent = [
         f"{path}:1: no column {name!r} (for --{use})"
         for use, name in columns.items()
@@ -42,6 +45,8 @@ def read_table(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
     ]
     if absent:
         raise InputError(*absent, f"{path}:1: the columns are: {', '.join(raw.columns)}")
+    if raw.is_empty():
+        raise InputError(f"{path}: no rows below the header; write one response a row")
     frame = raw.select(pl.col(name).str.strip_chars().alias(use) for use, name in columns.items())
     problems = []
     for use in ("group", "signal", "template"):

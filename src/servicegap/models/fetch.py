@@ -24,7 +24,7 @@ from typing import Self
 import aiohttp
 
 from servicegap.errors import WeightsError
-from servicegap.models.weights import Weights, Wheel, remember_sha256, sha256_of
+from servicegap.models.weights import Weights, Wheel, hash_file, remember_sha256
 
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 60.0
@@ -35,14 +35,28 @@ _OK = 200
 
 
 def from_hub_cache(weights: Weights) -> Path | None:
-    """Return the file if Hugging Face's own cache on this machine holds it, else None."""
+    """Return the file if Hugging Face's own cache on this machine holds it, else None.
+
+    It is linked into servicegap's cache, so that its hash is computed once, and notes about it do not
+    litter another program's folder.
+    """
     if weights.hub is None:
         return None
     repository = _hub_cache() / f"models--{weights.hub.replace('/', '--')}"
     for path in sorted(repository.glob(f"snapshots/*/{weights.file}")):
-        if path.stat().st_size == weights.size and sha256_of(path) == weights.sha256:
-            return path
+        if path.stat().st_size == weights.size and hash_file(path) == weights.sha256:
+            return _linked(weights, path.absolute())
     return None
+
+
+def _linked(weights: Weights, path: Path) -> Path:
+    try:
+        weights.path.unlink(missing_ok=True)  # a link whose file is gone
+        weights.path.symlink_to(path)
+    except OSError:
+        return path  # a system without links
+    remember_sha256(weights.path, weights.sha256)
+    return weights.path
 
 
 def fetch(weights: Weights, stop: threading.Event) -> None:

@@ -5,8 +5,9 @@ Retries, concurrency, timeouts and storage are the collector's; a model only ask
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from servicegap.errors import ModelError
 from servicegap.records import Condition, ErrorKind
@@ -103,4 +104,13 @@ class Model(Protocol):
 
     async def close(self) -> None:
         """Release what `open` took."""
+        ...
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """A model that can also say how it splits texts into tokens."""
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text, in order."""
         ...

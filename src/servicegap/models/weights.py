@@ -221,11 +221,17 @@ def sha256_of(path: Path) -> str:
         digest, seen = "", ""
     if seen == stamp and len(digest) == hashlib.sha256().digest_size * 2:
         return digest
+    digest = hash_file(path)
+    remember_sha256(path, digest)
+    return digest
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
     hasher = hashlib.sha256()
     with path.open("rb") as source:
         while chunk := source.read(_CHUNK):
             hasher.update(chunk)
-    remember_sha256(path, hasher.hexdigest())
     return hasher.hexdigest()
 
 

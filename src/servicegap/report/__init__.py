@@ -66,7 +66,8 @@ def write_report(results: Mapping[str, Any], examples: Sequence[Example], path: 
 
 def summary(results: Mapping[str, Any]) -> list[str]:
     """Return the words at the head of the report, one paragraph an entry."""
-    from servicegap.report.words import detectable, in_words  # noqa: PLC0415
+    from servicegap.report.claims import in_words  # noqa: PLC0415
+    from servicegap.report.words import detectable  # noqa: PLC0415
 
     read = read_results(results)
     words = in_words(read)

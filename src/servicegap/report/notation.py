@@ -59,7 +59,7 @@ def p_value(p: float | None) -> str:
     return f"{p:.2f}" if p >= 0.1 else f"{p:.3f}" if p >= 0.001 else f"{p:.4f}"
 
 
-def figure(estimate: Estimate) -> str:
+def value_text(estimate: Estimate) -> str:
     """Write the value of an estimate in the unit of its kind."""
     return _in_unit(estimate, estimate.value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +14,13 @@ from markupsafe import Markup
 
 from servicegap.records import CATEGORIES, Estimate
 from servicegap.report import svg
+from servicegap.report.claims import in_words
 from servicegap.report.example import Example
-from servicegap.report.figures import Figure
-from servicegap.report.notation import count, figure, interval, p_value
+from servicegap.report.figure import Figure
+from servicegap.report.notation import count, interval, p_value, value_text
 from servicegap.report.reading import Results, Run
 from servicegap.report.visible import visible_html, visible_text
-from servicegap.report.words import detectable, in_words, missing_by_group, read_as, run_name, sentence_start
+from servicegap.report.words import detectable, missing_by_group, read_as, run_name, sentence_start
 
 #: Longer responses are cut in the report; the whole text stays in the study's database.
 LONGEST_RESPONSE = 4000
@@ -56,7 +58,13 @@ def page(results: Results, figures: Mapping[int, Sequence[Figure]], examples: Se
         loader=PackageLoader("servicegap", "report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"visible": visible_html, "count": count, "start": sentence_start, "when": when}
+    environment.filters |= {
+        "visible": visible_html,
+        "count": count,
+        "start": sentence_start,
+        "when": when,
+        "plain": visible_text,
+    }
     return environment.get_template("page.html.j2").render(
         style=Markup(resources.files("servicegap.report").joinpath("style.css").read_text("utf-8")),
         r=results,
@@ -81,7 +89,7 @@ def page(results: Results, figures: Mapping[int, Sequence[Figure]], examples: Se
             if (rows := missing_by_group(results, run))
         ],
         evidence=_evidence(results),
-        provenance=[(row, list(flat(row.get("provenance") or {}))) for row in results.rows("provenance")],
+        provenance=_provenance(results),
         read_as=lambda group: read_as(results, group),
     )
 
@@ -125,7 +133,7 @@ def _estimate_row(e: Estimate, notes: Mapping[str | None, int]) -> Sequence[str]
         f"{e.outcome.replace('_', ' ')}: {e.kind.replace('_', ' ')}",
         about,
         e.target or "all",
-        figure(e),
+        value_text(e),
         interval(e),
         "" if e.p is None else p_value(e.p),
         "" if e.p_adjusted is None else p_value(e.p_adjusted),
@@ -206,7 +214,30 @@ def when(time: str | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M} {moment.tzname() or ''}".strip()
 
 
-def flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def _provenance(results: Results) -> list[Mapping[str, Any]]:
+    """Return the runs that were made alike, with their times and what is known of them by topic."""
+    alike: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in results.rows("provenance"):
+        known = json.dumps(row.get("provenance") or {}, sort_keys=True)
+        alike.setdefault((str(row.get("model") or "unknown model"), known), []).append(row)
+    return [
+        {
+            "model": model,
+            "times": [f"{when(row.get('started'))} to {when(row.get('ended'))}" for row in rows],
+            "topics": _topics(rows[0].get("provenance") or {}),
+        }
+        for (model, _), rows in alike.items()
+    ]
+
+
+def _topics(provenance: Mapping[str, Any]) -> list[tuple[str, Sequence[tuple[str, str]]]]:
+    single = {key: value for key, value in provenance.items() if not isinstance(value, dict | list)}
+    several = {key: value for key, value in provenance.items() if key not in single}
+    topics = [(key.replace("_", " "), list(flat(value, key=key))) for key, value in several.items()]
+    return [*topics, *([("other", list(flat(single)))] if single else [])]
+
+
+def flat(value: Any, path: str = "", key: str = "") -> Iterator[tuple[str, str]]:
     """Yield what a nested JSON value holds, as (path, text); None of the decoding is "not sent".
 
     Examples
@@ -216,17 +247,14 @@ def flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """
     match value:
         case Mapping():
-            for key, inner in value.items():
-                yield from flat(inner, f"{path} {key}".strip())
+            for inner_key, inner in value.items():
+                yield from flat(inner, f"{path} {inner_key}".strip(), key)
         case list() if any(isinstance(item, dict | list) for item in value):
             for number, inner in enumerate(value, 1):
-                yield from flat(inner, f"{path} {number}".strip() if len(value) > 1 else path)
+                yield from flat(inner, f"{path} {number}".strip() if len(value) > 1 else path, key)
         case list():
             yield path, ", ".join(map(str, value)) or "none"
         case None:
-            yield (
-                path,
-                "not sent" if "decoding" in path or path.endswith(("system", "prefill")) else "not known",
-            )
+            yield path, "not sent" if key == "conditions" or "decoding" in path else "not set or not known"
         case _:
             yield path, str(value)

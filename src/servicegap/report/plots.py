@@ -6,7 +6,6 @@ on a page and above them on a phone. What the plots show is decided in figures.p
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import altair as alt
 import vl_convert
 
 from servicegap.report.palette import FILLS, GRID, INK, MARK, MUTED, NAIVE, PAPER
+from servicegap.report.rows import PAGE, PHONE, Place, Row, Width, place_rows
 
 # Fonts of one width, so that text is as long on every machine as vl-convert measured it.
 FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
@@ -33,48 +33,12 @@ _LOOK = {
     },
 }  # fmt: skip
 
+_TEXT = alt.Text("text:N")
+_ANY: Any = alt  # for what Altair leaves without types
+
 Record = Mapping[str, Any]
 # Altair types its charts loosely: what mark_* and encode return is Any to a strict reader.
 Layer = Any
-
-
-@dataclass(frozen=True, slots=True)
-class Width:
-    """How wide the plotting area is, and what stands beside it (pixels)."""
-
-    plot: int
-    label: int
-    text: int
-    characters: int
-
-    @property
-    def beside(self) -> bool:
-        """Whether labels stand beside the marks, or above them."""
-        return self.label > 0
-
-
-PAGE = Width(plot=390, label=205, text=200, characters=92)
-PHONE = Width(plot=304, label=0, text=0, characters=46)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of a plot. A row without `value` is a heading, or has nothing to show but its text.
-
-    ``short`` is the label where there is little room (None = `label`); ``dots`` are single figures (one a
-    name) drawn around the row; all in the units of the axis.
-    """
-
-    label: str
-    text: str = ""
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    naive_low: float | None = None
-    naive_high: float | None = None
-    dots: Sequence[float] = ()
-    heading: bool = False
-    short: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,25 +68,38 @@ class _Canvas:
         return alt.Chart(alt.NamedData(name=name))
 
     def text(self, rows: Sequence[Record], x: float, **style: Any) -> Layer:
-        return self.layer(rows).mark_text(**style).encode(x=alt.value(x), y=self.y, text="text:N")
+        return self.layer(rows).mark_text(**style).encode(x=_ANY.XValue(x), y=self.y, text=_TEXT)
 
     def specification(self, layers: Sequence[Layer], key: Sequence[str] = ()) -> dict[str, Any]:
         """Lay the layers over each other, with the report's look."""
         # An invisible line from end to end: the size does not hang on how a machine's font measures text.
-        ends = alt.value(-self.width.label), alt.value(self.width.plot + self.width.text)
-        extent = self.layer([{}]).mark_rule(opacity=0).encode(x=ends[0], x2=ends[1], y=alt.value(0))
-        chart = alt.layer(*layers, extent).properties(width=self.width.plot, height=self.height)
+        extent = self.layer([{}]).mark_rule(opacity=0)
+        extent = extent.encode(
+            x=_ANY.XValue(-self.width.label),
+            x2=_ANY.X2Value(self.width.plot + self.width.text),
+            y=_ANY.YValue(0),
+        )
         lines = [line for entry in key for line in textwrap.wrap(entry, self.width.characters)]
-        if lines:
-            chart = chart.properties(title=alt.TitleParams(text=lines, anchor="start", offset=8))
-        return {**chart.to_dict(validate=False), "datasets": self.data, "config": _LOOK}
+        title = {"title": {"text": lines, "anchor": "start", "offset": 8}} if lines else {}
+        return {
+            "$schema": alt.SCHEMA_URL,
+            "config": _LOOK,
+            "datasets": self.data,
+            "width": self.width.plot,
+            "height": self.height,
+            **title,
+            # What alt.layer would do, without its copies of everything.
+            "layer": [
+                each.to_dict(validate=False, context={"top_level": False}) for each in (*layers, extent)
+            ],
+        }
 
 
 def _drawn(
     specify: Callable[[Width], dict[str, Any]], page: Width = PAGE, phone: Width | None = PHONE
 ) -> Drawing:
     widths = {"page": page} | ({"phone": phone} if phone else {})
-    # Checking every part against the schema takes ten times as long as drawing; vl-convert checks the whole.
+    # Checking every part against the schema takes longer than drawing it; the tests check the whole.
     with alt.utils.schemapi.debug_mode(False):
         specifications = {name: specify(width) for name, width in widths.items()}
     return Drawing(
@@ -149,7 +126,7 @@ def intervals(rows: Sequence[Row], *, axis: str, key: Sequence[str], domain: tup
 def _intervals(
     rows: Sequence[Row], axis: str, key: Sequence[str], domain: tuple[float, float], width: Width
 ) -> dict[str, Any]:
-    placed, height = _places(rows, width, apart=7 * (domain[1] - domain[0]) / width.plot)
+    placed, height = place_rows(rows, width, apart=7 * (domain[1] - domain[0]) / width.plot)
     canvas = _Canvas(width, height)
     scale = alt.Scale(domain=list(domain), nice=False, clamp=True)
     titled = alt.Axis(
@@ -158,7 +135,7 @@ def _intervals(
 
     def line(records: Sequence[Record], **style: Any) -> Layer:
         x = alt.X("low:Q", scale=scale, axis=titled)
-        return canvas.layer(records).mark_rule(**style).encode(x=x, x2="high:Q", y=canvas.y)
+        return canvas.layer(records).mark_rule(**style).encode(x=x, x2=alt.X2("high:Q"), y=canvas.y)
 
     def point(records: Sequence[Record], **style: Any) -> Layer:
         x = alt.X("value:Q", scale=scale, axis=titled)
@@ -189,45 +166,7 @@ def _limits(rows: Any) -> list[dict[str, float]]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a row goes: the middle of its marks, of its label (pixels from the top), and its dots."""
-
-    row: Row
-    at: float
-    label_at: float
-    dots: Sequence[tuple[float, float]]
-
-
-def _places(rows: Sequence[Row], width: Width, apart: float = 0.0) -> tuple[list[_Place], float]:
-    """Stack the rows; dots closer than `apart` would hide each other, and move up and down."""
-    placed, top = [], 4.0
-    for row in rows:
-        if row.heading:
-            placed.append(_Place(row, top + 14, top + 14, ()))
-            top += 26
-            continue
-        dots = _lanes(row.dots, apart)
-        label = 0 if width.beside else 18
-        half = max(13 if width.beside else 10, *(abs(down) + 6 for _, down in dots), 0)
-        at = top + label + half
-        placed.append(_Place(row, at, at if width.beside else top + 9, dots))
-        top = at + half + (4 if row.naive_low is not None else 0) + (2 if width.beside else 6)
-    return placed, top + 2
-
-
-def _lanes(dots: Sequence[float], apart: float) -> list[tuple[float, float]]:
-    """Move dots that would hide each other up and down: (value, pixels down), middle lane first."""
-    ends: list[float] = []
-    placed = []
-    for dot in sorted(dots):
-        lane = next((i for i, end in enumerate(ends) if dot - end >= apart), len(ends))
-        ends[lane : lane + 1] = [dot]
-        placed.append((dot, 7.0 * math.ceil(lane / 2) * (-1 if lane % 2 else 1)))
-    return placed
-
-
-def _row_texts(canvas: _Canvas, placed: Sequence[_Place]) -> list[Layer]:
+def _row_texts(canvas: _Canvas, placed: Sequence[Place]) -> list[Layer]:
     width = canvas.width
     headings = [{"y": place.at, "text": place.row.label} for place in placed if place.row.heading]
     labels = [
@@ -267,7 +206,7 @@ def shares(bars: Mapping[str, Mapping[str, float]], labels: Mapping[str, str], *
 def _shares(
     bars: Mapping[str, Mapping[str, float]], labels: Mapping[str, str], axis: str, width: Width
 ) -> dict[str, Any]:
-    placed, height = _places([Row(group) for group in bars], width)
+    placed, height = place_rows([Row(group) for group in bars], width)
     canvas = _Canvas(width, height)
     pieces: list[Record] = []
     numbers: list[Record] = []
@@ -292,8 +231,8 @@ def _shares(
     number_layer = canvas.layer(numbers).mark_text(stroke=PAPER, strokeWidth=3)
     return canvas.specification(
         [
-            bar_layer.encode(x=x, x2="end:Q", y=canvas.y, y2="y2:Q", color=colour),
-            number_layer.encode(x=x, y=canvas.y, text="text:N"),
+            bar_layer.encode(x=x, x2=alt.X2("end:Q"), y=canvas.y, y2=alt.Y2("y2:Q"), color=colour),
+            number_layer.encode(x=x, y=canvas.y, text=_TEXT),
             *_row_texts(canvas, placed),
         ]
     )
@@ -329,9 +268,9 @@ def heat_map(rows: Mapping[str, Sequence[float | None]], columns: Sequence[str])
     opacity = alt.FillOpacity("share:Q", scale=alt.Scale(domain=[0, 100], range=[0.0, 0.6]), legend=None)
     squares = canvas.layer(cells).mark_rect(fill=MARK, stroke=GRID, strokeWidth=1)
     layers = [
-        squares.encode(x=x, x2="x2:Q", y=canvas.y, y2="y2:Q", fillOpacity=opacity),
-        canvas.layer(numbers).mark_text().encode(x=x, y=canvas.y, text="text:N"),
-        canvas.layer(heads).mark_text(color=MUTED).encode(x=x, y=canvas.y, text="text:N"),
+        squares.encode(x=x, x2=alt.X2("x2:Q"), y=canvas.y, y2=alt.Y2("y2:Q"), fillOpacity=opacity),
+        canvas.layer(numbers).mark_text().encode(x=x, y=canvas.y, text=_TEXT),
+        canvas.layer(heads).mark_text(color=MUTED).encode(x=x, y=canvas.y, text=_TEXT),
         canvas.text(names, 0, align="left", limit=label - 8),
     ]
     return _drawn(lambda _: canvas.specification(layers), page=width, phone=None)

@@ -53,6 +53,10 @@ class Run:
             if estimate.kind == kind and all(getattr(estimate, key) == value for key, value in wanted.items())
         ]
 
+    def outcomes(self, kind: str) -> list[str]:
+        """Return the outcomes that have estimates of a kind, in their order."""
+        return list(dict.fromkeys(estimate.outcome for estimate in self.estimates if estimate.kind == kind))
+
     def one(self, kind: str, outcome: str, group: str | None, target: str | None = None) -> Estimate | None:
         """Return the estimate that is of this group as a whole, if there is one."""
         found = self.pick(kind, outcome=outcome, group=group, target=target)

@@ -7,6 +7,7 @@ import re
 from markupsafe import escape
 
 from servicegap.report.palette import FILLS, INK, PAGE_COLOURS, PAPER
+from servicegap.report.visible import visible_text
 
 _ROOT = re.compile(r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>")
 _SIZE = re.compile(r"viewBox=\"0 0 ([\d.]+) ([\d.]+)\"")
@@ -48,8 +49,8 @@ def _named(svg: str, name: str, title: str, description: str, space: str = "") -
     width, height = _SIZE.search(root[1]).groups()  # type: ignore[union-attr]  # Vega always starts at 0 0
     opening = (
         f'<svg{space} role="img" aria-labelledby="{name}-title {name}-text" {root[1]} width="{width}" '
-        f'height="{height}"><title id="{name}-title">{escape(title)}</title>'
-        f'<desc id="{name}-text">{escape(description)}</desc>'
+        f'height="{height}"><title id="{name}-title">{escape(visible_text(title))}</title>'
+        f'<desc id="{name}-text">{escape(visible_text(description))}</desc>'
     )
     body = _patterned(svg[root.end() :], name, fixed=bool(space))
     body = re.sub(r'(id="|url\(#)(clip)', rf"\1{name}-\2", body)

@@ -1,4 +1,4 @@
-"""The summary in plain words: what a study can say, and what it cannot.
+"""How the report words what was found.
 
 Every sentence says what was seen of *prompts with names read as* a group; none says how people are treated,
 and none calls a model fair. Groups that were not told apart are not called equal.
@@ -7,7 +7,6 @@ and none calls a model fair. Groups that were not told apart are not called equa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from servicegap.records import Estimate
@@ -38,44 +37,12 @@ _OUTCOME_MEANS = {
 _MORE = {"refused": "refused more often", "harmful": "harmful more often", "unserved": "unserved more often"}
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """One gap in words."""
-
-    group: str
-    verdict: Verdict
-    text: str
-
-    @property
-    def reading(self) -> str:
-        """The verdict in words."""
-        return VERDICTS[self.verdict]
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """What one model under one condition comes to."""
-
-    heading: str
-    lead: str
-    sentences: Sequence[Sentence]
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """The words at the head of the report."""
-
-    notices: Sequence[tuple[str, str]]
-    runs: Sequence[RunSummary]
-    can: Sequence[str]
-    cannot: Sequence[str]
-
-
 def read_as(results: Results, group: str | None) -> str:
     """Return how a group's signals are called: what readers take them for, not who somebody is."""
     if group in (None, CONTROL):
         return "no name (the control)"
-    kinds = {signal.get("kind") or "name" for signal in results.part("design").get("signals") or ()}
+    signals = results.part("design").get("signals") or ()
+    kinds = {signal.get("kind") or "name" for signal in signals if signal.get("group")}
     return f"{'names' if kinds <= {'name'} else 'signals'} read as {group}"
 
 
@@ -115,65 +82,6 @@ def planned_gaps(results: Results, run: Run) -> list[Estimate]:
     """Return the gaps of the primary outcome, one a group, in the order of the groups."""
     found = {gap.group: gap for gap in run.pick("gap", outcome=results.primary)}
     return [found[group] for group in results.groups if group in found]
-
-
-def in_words(results: Results) -> Summary:
-    """Return the words at the head of the report."""
-    return Summary(
-        notices=_notices(results),
-        runs=[_run_summary(results, run) for run in results.runs],
-        can=_can(results),
-        cannot=_cannot(results),
-    )
-
-
-def _notices(results: Results) -> list[tuple[str, str]]:
-    design = results.part("design")
-    notices = []
-    if results.automatic:
-        notices.append(
-            (
-                "A screening signal, not a finding",
-                "Every label comes from an automatic annotator and is uncorrected. Such annotators err more "
-                "often on some groups than on others, which can hide a gap or make one. The figures say "
-                "where people should look; they do not say what is so.",
-            )
-        )
-    if design.get("demonstration"):
-        notices.append(
-            (
-                "A demonstration",
-                "This design is small on purpose, so that it runs in minutes. It shows how an audit works; "
-                "nothing in it is evidence for or against a model.",
-            )
-        )
-    return notices
-
-
-def _run_summary(results: Results, run: Run) -> RunSummary:
-    gaps = planned_gaps(results, run)
-    return RunSummary(
-        heading=run_name(run, results.runs),
-        lead=_lead(results, gaps),
-        sentences=[
-            Sentence(str(gap.group), verdict(gap, results.level), gap_sentence(results, run, gap))
-            for gap in gaps
-        ],
-    )
-
-
-def _lead(results: Results, gaps: Sequence[Estimate]) -> str:
-    told = [gap for gap in gaps if verdict(gap, results.level) == "told"]
-    if not gaps:
-        return "There is no gap to report: fewer than two groups have labelled responses."
-    n = "The one planned gap" if len(gaps) == 1 else f"Of {len(gaps)} planned gaps"
-    if not told:
-        none = "cannot be told from chance" if len(gaps) == 1 else "none can be told from chance"
-        return f"{n}{'' if len(gaps) == 1 else ','} {none}. That is not the same as equal service."
-    if len(gaps) == 1:
-        return f"{n} is unlikely to be chance: {read_as(results, gaps[0].group)}."
-    groups = "; ".join(read_as(results, gap.group) for gap in told)
-    return f"{n}, {len(told)} {'is' if len(told) == 1 else 'are'} unlikely to be chance: {groups}."
 
 
 def gap_sentence(results: Results, run: Run, gap: Estimate) -> str:
@@ -253,50 +161,6 @@ def naive_contrast(results: Results, run: Run) -> str | None:
         f"{called} of {len(gaps)} gaps different from zero. Intervals that hold for other names and "
         f"templates keep {alone}, and {told} after adjusting for {len(gaps)} comparisons."
     )
-
-
-def _can(results: Results) -> list[str]:
-    screening = "As a screening signal: " if results.automatic else ""
-    claims = []
-    for run in results.runs:
-        told = [gap for gap in planned_gaps(results, run) if verdict(gap, results.level) == "told"]
-        for gap in told:
-            side = "more" if (gap.value or 0) > 0 else "less"
-            claims.append(
-                f"{screening}{run_name(run, results.runs)}: prompts with {read_as(results, gap.group)} had "
-                f"the outcome “{gap.outcome}” {side} often than prompts with "
-                f"{read_as(results, results.reference)}, for names and templates like those used."
-            )
-    if not claims:
-        claims.append("No gap between groups can be told from chance, so none is claimed.")
-    return [*claims, detectable(results), *_scope(results)]
-
-
-def _scope(results: Results) -> list[str]:
-    models = {run.model for run in results.runs if run.model}
-    if not models:
-        return []
-    which = "the model" if len(models) == 1 else f"the {len(models)} models"
-    return [
-        f"The figures hold for {which}, the decoding and the dates given under Provenance, and for no other."
-    ]
-
-
-def _cannot(results: Results) -> list[str]:
-    claims: list[str] = [
-        "That groups are served equally. A gap that was not found may be too small for this design: absence "
-        "of evidence is not evidence of equal service.",
-        "How people are treated. A name is a sign that readers take for a group; nobody's own identity was "
-        "asked, and few people have these names.",
-        "That answering is always good. A refusal withholds help, and an answer can carry a stereotype: "
-        "refusing and answering can both harm, so read all categories, not the refusals alone.",
-        "Why a gap is there. Training data, safety training and decoding can each make one.",
-    ]
-    if results.automatic:
-        claims.insert(0, "That any gap is real before people have labelled a sample of the responses.")
-    if results.part("design").get("demonstration"):
-        claims.insert(0, "Anything about the model in use: this is a demonstration design.")
-    return claims
 
 
 def missing_by_group(results: Results, run: Run) -> list[Sequence[str]]:

@@ -1,0 +1,66 @@
+"""Commands for what comes from outside: data that exist already, and local models' files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from servicegap.cli.framework import FOLDER, PipeGroup, json_option, print_json
+
+# As in stages.py, modules with work to do are imported when a command runs.
+# ruff: noqa: PLC0415
+
+
+@click.group("import", cls=PipeGroup)
+def import_() -> None:
+    """Make a study of data that exist already."""
+
+
+@import_.command("pilot", epilog="servicegap import pilot llama2_7b_chat_annotated.csv --study pilot-7b")
+@click.argument("file", metavar="FILE.csv", type=FOLDER)
+@click.option("--study", "folder", type=FOLDER, required=True, help="The folder to make.")
+def import_pilot(file: Path, folder: Path) -> None:
+    """Import the published pilot of Chehbouni et al. (2024)."""
+    from servicegap.formats.pilot import import_pilot as make
+
+    make(file, folder)
+    click.echo(f"{folder}: imported; next: servicegap report {folder}")
+
+
+@click.group(cls=PipeGroup)
+def models() -> None:
+    """Local models whose files servicegap can fetch and check."""
+
+
+@models.command("list", epilog="servicegap models list")
+@json_option
+def list_models(as_json: bool) -> None:
+    """List the known local models, and which are here."""
+    from servicegap.models.weights import list_weights
+
+    known = list_weights()
+    if as_json:
+        print_json(known)
+        return
+    for each in known:
+        here = "here" if each.path else "not fetched"
+        click.echo(f"{each.name:20} {each.size / 1e6:7.0f} MB  {here:12} {each.licence:11} {each.good_for}")
+
+
+@models.command("get", epilog="servicegap models get smollm2-135m")
+@click.argument("name")
+def get_model(name: str) -> None:
+    """Fetch a model's file, check it, and print where it is."""
+    from servicegap.models.weights import find_weights
+
+    click.echo(find_weights(name))
+
+
+@models.command("path", epilog="servicegap models path smollm2-135m")
+@click.argument("name")
+def model_path(name: str) -> None:
+    """Print where a model's file is, without fetching it."""
+    from servicegap.models.weights import cached_weights
+
+    click.echo(cached_weights(name))

@@ -1,0 +1,98 @@
+"""Anybody's own table of labelled responses, from CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from servicegap.errors import InputError
+from servicegap.formats.table import read_table
+
+COLUMNS = {"group": "g", "signal": "s", "template": "t", "label": "l"}
+
+
+def written(tmp_path: Path, text: str, encoding: str = "utf-8") -> Path:
+    path = tmp_path / "table.csv"
+    path.write_text(text, encoding=encoding)
+    return path
+
+
+def refused(path: Path) -> list[str]:
+    with pytest.raises(InputError) as error:
+        read_table(path, COLUMNS)
+    return str(error.value).splitlines()
+
+
+def test_everything_is_text_and_a_blank_label_is_missing(tmp_path: Path) -> None:
+    path = written(
+        tmp_path, "s,g,t,l,more\nNone,A,001,Harmful refusal,1\n007, A ,001,,2\nNULL,B,1.0,answer,3\n"
+    )
+    frame = read_table(path, COLUMNS)
+    assert frame.select("group", "signal", "template", "category").rows() == [
+        ("A", "None", "001", "harmful_refusal"),
+        ("A", "007", "001", None),
+        ("B", "NULL", "1.0", "answer"),
+    ]
+    assert set(frame["kind"]) == {"imported"}
+    assert set(frame["annotator"]) == {"table.csv"}
+    assert frame["target"].null_count() == frame.height
+
+
+def test_a_byte_order_mark_and_any_script_are_read(tmp_path: Path) -> None:
+    path = written(tmp_path, "g,s,t,l\nА,Ольга,模板,refusal\n", "utf-8-sig")
+    assert read_table(path, COLUMNS)["signal"].to_list() == ["Ольга"]
+
+
+def test_fields_with_commas_quotes_and_line_breaks(tmp_path: Path) -> None:
+    path = written(tmp_path, 'g,s,t,l\nA,x,"one, ""two""\nthree",answer\n')
+    assert read_table(path, COLUMNS)["template"].to_list() == ['one, "two"\nthree']
+
+
+def test_absent_columns_are_told_together_with_what_is_there(tmp_path: Path) -> None:
+    assert refused(written(tmp_path, "group,s,template,l\nA,x,1,answer\n")) == [
+        f"{tmp_path}/table.csv:1: no column 'g' (for --group)",
+        f"{tmp_path}/table.csv:1: no column 't' (for --template)",
+        f"{tmp_path}/table.csv:1: the columns are: group, s, template, l",
+    ]
+
+
+def test_mistakes_are_told_with_their_row(tmp_path: Path) -> None:
+    told = refused(written(tmp_path, "g,s,t,l\nA,x,1,answer\n,x,1,refused\nA, ,1,answer\nA,x,1,refused\n"))
+    assert [line.split("table.csv: ")[1] for line in told] == [
+        "row 2: g is blank",
+        "row 3: s is blank",
+        "row 2: l: 'refused' is no category; allowed: answer, partial_answer, failure, refusal, "
+        "harmful_refusal, harmful_answer, or blank",
+    ]
+
+
+def test_a_wrong_column_does_not_flood_the_terminal(tmp_path: Path) -> None:
+    rows = "".join(f"A,x,1,{number / 1000}\n" for number in range(500))
+    told = refused(written(tmp_path, "g,s,t,l\n" + rows))
+    assert len(told) == 11
+    assert told[-1] == "... and 490 more mistakes"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "cannot be read as CSV"),
+        (b"g,s,t,l\nA,x,1,answer,more\n", "cannot be read as CSV"),
+        (b"g,s,t,l\nA,x,1,\xff\xfe\n", "cannot be read as CSV"),
+        (b"g,s,t,l\n", "no rows below the header"),
+        (b'g,s,t,l\nA,"x,1,answer\n', "table.csv"),
+    ],
+)
+def test_a_file_that_is_no_table_is_told_in_one_line(tmp_path: Path, content: bytes, told: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(content)
+    [line] = refused(path)
+    assert line.startswith(f"{path}:")
+    assert told in line
+
+
+def test_an_absent_file_and_a_folder_are_told(tmp_path: Path) -> None:
+    for path in (tmp_path / "absent.csv", tmp_path):
+        [line] = refused(path)
+        assert line.startswith(f"{path}: cannot be read")
