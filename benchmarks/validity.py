@@ -27,7 +27,8 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from servicegap.cells import Cells
-from servicegap.comparison import gaps_of, naive_gaps_of
+from servicegap.comparison import gaps_of
+from servicegap.naive import naive_gaps_of
 from servicegap.permutation import permute_names
 from servicegap.rates import rates_of
 

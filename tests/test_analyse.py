@@ -55,8 +55,11 @@ def test_the_design_is_described(small: SmallStudy, store: Store) -> None:
     assert design["groups"] == [{"group": group, "n_signals": 4} for group in ("North", "South", "East")]
     assert (design["control"], design["n_prompts"], design["n_primary_templates"]) == (True, 104, 6)
     assert not design["demonstration"]
-    assert 0.2 < design["detectable_gap"] <= 1 or design["detectable_gap"] is None
-    assert "4 names a group and 6 templates" in design["detectable_note"]
+    # Four names in every group: every gap needs the same size to be found.
+    assert [each["group"] for each in design["detectable"]] == ["South", "East"]
+    assert {each["gap"] for each in design["detectable"]} == {design["detectable_gap"]}
+    assert 0.2 < design["detectable_gap"] <= 1
+    assert "13B" in design["detectable_note"]
 
 
 def test_collection_counts_every_planned_call_once(small: SmallStudy, store: Store) -> None:

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
+from servicegap.additive import TooLittleError, fit
 from servicegap.cells import Cells
-from servicegap.crossed import Crossed, TooLittleError, contrast, fit
+from servicegap.crossed import Crossed, contrast
 from servicegap.errors import DataError
 from servicegap.permutation import permute_names
 from servicegap.rare import Limits, effective_size, no_event_limit, square_and_add
@@ -50,7 +50,7 @@ def gaps_of(
     DataError
         As there.
     """
-    base = _base("gap", cells, reference, level, outcome_name)
+    base = base_estimate("gap", cells, reference, level, outcome_name)
     parts = [np.arange(len(cells.template))]
     return _each(cells, base, parts, [1], rng)
 
@@ -79,7 +79,7 @@ def contrasts_of(
     DataError
         As there.
     """
-    base = _base("contrast", cells, reference, level, outcome_name)
+    base = base_estimate("contrast", cells, reference, level, outcome_name)
     there = sorted(set(cells.part or ()))
     problems = [
         f"part {str(part)!r} has no template; there are: {', '.join(map(repr, there)) or 'no parts'}"
@@ -94,34 +94,8 @@ def contrasts_of(
     return _each(cells, replace(base, target=f"{minuend} - {subtrahend}"), parts, [1, -1], rng)
 
 
-def naive_gaps_of(
-    cells: Cells, *, reference: object, level: float = 0.95, outcome_name: str = "outcome"
-) -> dict[str, Estimate]:
-    """Compare pooled proportions, as ``servicegap.disparity.naive_gaps``, from cells.
-
-    Parameters
-    ----------
-    cells : Cells
-        Responses summed up into names x templates.
-    reference, level, outcome_name
-        As there.
-
-    Raises
-    ------
-    DataError
-        As there.
-    """
-    base = replace(
-        _base("naive_gap", cells, reference, level, outcome_name),
-        method="pooled two-proportion z",
-        note="shown as a contrast only: it takes responses for independent, which is false for this design",
-    )
-    return {
-        group: _naive(cells, replace(base, group=group)) for group in cells.groups if group != base.reference
-    }
-
-
-def _base(kind: str, cells: Cells, reference: object, level: float, outcome_name: str) -> Estimate:
+def base_estimate(kind: str, cells: Cells, reference: object, level: float, outcome_name: str) -> Estimate:
+    """Return an empty estimate for gaps to a reference, once level and reference are seen to be right."""
     check_level(level)
     groups = cells.groups
     told = ", ".join(map(repr, groups))
@@ -162,7 +136,7 @@ def _compare(
 ) -> Estimate:
     """Estimate the signed sum over parts of the gap between two groups."""
     groups = (str(base.group), str(base.reference))
-    base = _counted(base, cells, groups, parts)
+    base = counted(base, cells, groups, parts)
     try:
         chosen = select(cells, groups, parts)
     except TooLittleError as reason:
@@ -194,7 +168,7 @@ def _compare(
     return replace(found, note="; ".join(notes) or None)
 
 
-def _counted(
+def counted(
     base: Estimate, cells: Cells, groups: Sequence[str], parts: Sequence[NDArray[np.intp]]
 ) -> Estimate:
     """Count all responses of two groups on some parts, those that a comparison must leave out included."""
@@ -232,7 +206,7 @@ def _without_variance(chosen: Selection, crossed: Crossed, base: Estimate, stead
     if len(steady) == 2 or own is None or base.kind != "gap":
         return replace(base, note=note)
     other = 1 - steady[0]
-    varied = contrast([chosen.tables()[other]], [[1]])
+    varied = contrast([chosen.tables()[other]], [[1]], heavy_tails=True)
     value = min(max(varied.value, 0.0), 1.0)
     both = {steady[0]: (chosen.steady(steady[0]) or 0.0, own)}
     both[other] = (value, interval(value, varied, level, bounded=True))
@@ -280,25 +254,3 @@ def _permutation(chosen: Selection, signs: list[int], rng: np.random.Generator) 
     in_group = np.arange(len(rows)) < len(chosen.rows[0])
     attributes = {key: [known[row] for row in rows] for key, known in chosen.cells.attributes.items()}
     return [permute_names(np.asarray(values), in_group, attributes, rng).sentence()]
-
-
-def _naive(cells: Cells, base: Estimate) -> Estimate:
-    groups = (str(base.group), str(base.reference))
-    base = _counted(base, cells, groups, [np.arange(len(cells.template))])
-    if cells.scale != "yes/no":
-        return replace(base, note="this test is for yes/no outcomes only")
-    (x, n), (y, m) = (
-        (int(c.events[c_rows].sum()), int(c.responses[c_rows].sum()))
-        for c, c_rows in ((cells, cells.rows(g)) for g in groups)
-    )
-    if not n or not m:
-        return replace(base, note="a group has no labelled response")
-    gap, pooled = x / n - y / m, (x + y) / (n + m)
-    apart = (x / n * (1 - x / n) / n + y / m * (1 - y / m) / m) ** 0.5
-    together = (pooled * (1 - pooled) * (1 / n + 1 / m)) ** 0.5
-    if not apart:
-        return replace(base, value=gap, note=f"{base.note}; all outcomes of each group are the same")
-    half = float(ndtri((1 + (base.level or 0)) / 2)) * apart
-    return replace(
-        base, value=gap, low=gap - half, high=gap + half, se=apart, p=float(2 * ndtr(-abs(gap) / together))
-    )

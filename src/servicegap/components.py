@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from servicegap.additive import Fit, fit
 from servicegap.cells import Cells
-from servicegap.crossed import Fit, contrast, fit
+from servicegap.crossed import contrast
 from servicegap.power import Components
 from servicegap.selection import Selection, select
 

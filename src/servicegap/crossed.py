@@ -13,13 +13,13 @@ D = mean(Y_A) - mean(Y_B):
 
 Incomplete designs: in each group names and templates are fitted by least squares on the cells that are there,
 so each name still counts the same and each template counts the same in both groups. The fit is linear, hence
-the cells' share in V_n, V_t and in D itself is known exactly (`FIT.name_cov`, `template_cov`, `mean_var`),
+the cells' share in V_n, V_t and in D itself is known exactly (additive.py),
 and replaces the 1/(K T) of the complete design. Degrees of freedom come from the same matrices: names and
 templates that were seen less count for less.
 
 The same code gives a rate (one group), a gap (two) and a difference of gaps (two groups, two parts).
 
-Not here: what a cell is (cells.py), proportions without events (rare.py).
+Not here: what a cell is (cells.py), the least squares (additive.py), proportions without events (rare.py).
 
 References
 ----------
@@ -38,44 +38,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
+from servicegap.additive import Fit, TooLittleError, centring, fit
 from servicegap.cells import Floats
-
-#: Smaller eigenvalues of a design (counts of cells) are zero: it falls apart into pieces.
-_ZERO = 1e-9
-
-
-class TooLittleError(ValueError):
-    """A statistic is undefined; the message is the reason, in words for the note of an estimate."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """Names + templates, fitted to one table of cell means by least squares.
-
-    Attributes
-    ----------
-    names : (n_names,) float
-        Each name's mean on equal templates.
-    templates : (n_templates,) float
-        Each template's mean on equal names.
-    mean : float
-        The mean over names and templates, each counting the same.
-    cell_variance, cell_df : float, int
-        Mean square of the residuals (name x template and chance), and its degrees of freedom.
-    name_cov, template_cov : square arrays
-        Covariance of `names` and of `templates` about their mean, per unit of cell variance.
-    mean_var : float
-        Variance of `mean` that comes from the cells, per unit of cell variance.
-    """
-
-    names: Floats
-    templates: Floats
-    mean: float
-    cell_variance: float
-    cell_df: int
-    name_cov: Floats
-    template_cov: Floats
-    mean_var: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,84 +81,9 @@ class Crossed:
         return float(stdtrit(self.df, (1 + level) / 2) * self.se)
 
 
-def fit(table: Floats) -> Fit:
-    """Fit names + templates to a table of cell means.
-
-    Parameters
-    ----------
-    table : (n_names, n_templates) float
-        NaN = empty cell; every row and every column holds at least one cell.
-
-    Raises
-    ------
-    TooLittleError
-        Fewer than two names or templates, a design that falls apart into pieces which share neither names nor
-        templates, or no cell to spare for chance.
-    """
-    n_names, n_templates = table.shape
-    seen = ~np.isnan(table)
-    spare = int(seen.sum()) - n_names - n_templates + 1
-    if min(n_names, n_templates) < 2:
-        raise TooLittleError(
-            f"{n_names} name{'s'[: n_names != 1]} and {n_templates} template{'s'[: n_templates != 1]} "
-            "in a group: at least 2 of each are needed"
-        )
-    if seen.all():
-        names, templates = table.mean(axis=1), table.mean(axis=0)
-        mean = float(names.mean())
-        name_cov = _centring(n_names) / n_templates
-        template_cov = _centring(n_templates) / n_names
-        mean_var = 1 / (n_names * n_templates)
-    else:
-        names, templates, mean, name_cov, template_cov, mean_var = _fit_incomplete(table, seen)
-    if spare < 1:
-        raise TooLittleError("too many cells are empty to tell names and templates from chance")
-    residual = table - names[:, None] - templates[None, :] + mean
-    cell_variance = float(np.nansum(residual**2)) / spare
-    return Fit(names, templates, mean, cell_variance, spare, name_cov, template_cov, mean_var)
-
-
-def _centring(size: int) -> Floats:
-    return np.eye(size) - 1 / size
-
-
-def _fit_incomplete(
-    table: Floats, seen: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
-) -> tuple[Floats, Floats, float, Floats, Floats, float]:
-    """Least squares with empty cells, by eliminating one factor and solving for the other.
-
-    The mean over names and templates is sum(L * Y) with L = u_name + v_template on the cells that are there,
-    rows of L summing to 1/n_names and columns to 1/n_templates; hence its variance is sum(L**2) = mean(u) +
-    mean(v).
-    """
-    n_names, n_templates = table.shape
-    design = seen.astype(float)
-    per_name, per_template = design.sum(axis=1), design.sum(axis=0)
-    filled = np.where(seen, table, 0.0)
-    template_cov = _contrast_inverse(np.diag(per_template) - design.T @ (design / per_name[:, None]))
-    name_cov = _contrast_inverse(np.diag(per_name) - (design / per_template) @ design.T)
-    row_means = filled.sum(axis=1) / per_name
-    effects = template_cov @ (filled.sum(axis=0) - design.T @ row_means)
-    names = row_means - design @ effects / per_name
-    mean = float(names.mean())
-    v = template_cov @ (1 / n_templates - design.T @ (1 / (n_names * per_name)))
-    u = (1 / n_names - design @ v) / per_name
-    return names, mean + effects, mean, name_cov, template_cov, float(u.mean() + v.mean())
-
-
-def _contrast_inverse(matrix: Floats) -> Floats:
-    """Invert a matrix on the contrasts (vectors that sum to zero), of which it must lose none."""
-    values, vectors = np.linalg.eigh(matrix)
-    if values[1] <= _ZERO * max(values[-1], 1.0):
-        raise TooLittleError(
-            "the cells that are left fall apart into pieces that share neither names nor templates"
-        )
-    kept = vectors[:, 1:]
-    inverse: Floats = (kept / values[1:]) @ kept.T
-    return inverse
-
-
-def contrast(tables: Sequence[Sequence[Floats]], signs: Sequence[Sequence[int]]) -> Crossed:
+def contrast(
+    tables: Sequence[Sequence[Floats]], signs: Sequence[Sequence[int]], *, heavy_tails: bool = False
+) -> Crossed:
     """Estimate a signed sum of group means over names and templates, with its crossed variance.
 
     Parameters
@@ -205,6 +94,10 @@ def contrast(tables: Sequence[Sequence[Floats]], signs: Sequence[Sequence[int]])
     signs : [group][part] of +1 or -1
         The sign of each table: ``[[1], [-1]]`` is a gap, ``[[1]]`` a rate, ``[[1, -1], [-1, 1]]`` a gap on
         the first part minus the gap on the second.
+    heavy_tails : bool
+        Lower the degrees of freedom by the kurtosis of the name and template means: the variance of a
+        variance is s^4 (2/(n-1) + excess kurtosis/n). For rates, whose template means are often a few large
+        ones among zeros.
 
     Raises
     ------
@@ -218,7 +111,9 @@ def contrast(tables: Sequence[Sequence[Floats]], signs: Sequence[Sequence[int]])
     cells = [[f.cell_variance for f in fs] for fs in fits]
 
     names = [
-        _spread([s * f.names for f, s in zip(fs, ss, strict=True)], [f.name_cov for f in fs], own)
+        _spread(
+            [s * f.names for f, s in zip(fs, ss, strict=True)], [f.name_cov for f in fs], own, heavy_tails
+        )
         for fs, ss, own in zip(fits, signs, cells, strict=True)
     ]
     templates = [
@@ -226,6 +121,7 @@ def contrast(tables: Sequence[Sequence[Floats]], signs: Sequence[Sequence[int]])
             [ss[part] * fs[part].templates for fs, ss in zip(fits, signs, strict=True)],
             [fs[part].template_cov for fs in fits],
             [own[part] for own in cells],
+            heavy_tails,
         )
         for part in range(len(n_templates))
     ]
@@ -256,7 +152,9 @@ def _cell_share(f: Fit) -> float:
     return float(in_names + in_templates - f.mean_var)
 
 
-def _spread(parts: list[Floats], covs: list[Floats], cell_variances: list[float]) -> tuple[float, float]:
+def _spread(
+    parts: list[Floats], covs: list[Floats], cell_variances: list[float], heavy_tails: bool
+) -> tuple[float, float]:
     """Return the variance of the mean of a sum of effects, and its degrees of freedom.
 
     The effects (of names, or of templates) vary by themselves, equally, and by the cells they were estimated
@@ -268,9 +166,13 @@ def _spread(parts: list[Floats], covs: list[Floats], cell_variances: list[float]
     observed = float(effects.var(ddof=1))
     from_cells: Floats = np.sum([c * v for c, v in zip(covs, cell_variances, strict=True)], axis=0)
     own = max(observed - float(np.trace(from_cells)) / (n - 1), 0.0)
-    total = own * _centring(n) + from_cells
+    total = own * centring(n) + from_cells
     size = float(np.sum(total**2))
     df = float(np.trace(total)) ** 2 / size if size > 0 else n - 1.0
+    if heavy_tails and observed > 0:
+        centred = effects - effects.mean()
+        excess = float(np.mean(centred**4) / np.mean(centred**2) ** 2) - 3
+        df = max(1 / (1 / df + max(excess, 0.0) / (2 * n)), 1.0)
     return observed / n, df
 
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from servicegap.cells import aggregate
 from servicegap.columns import Column
-from servicegap.comparison import contrasts_of, gaps_of, naive_gaps_of
+from servicegap.comparison import contrasts_of, gaps_of
+from servicegap.naive import naive_gaps_of
 from servicegap.rates import rates_of
 from servicegap.records import Estimate
 
@@ -58,9 +59,10 @@ def rates(
 
     Notes
     -----
-    One-group analogue of :func:`gaps`. Intervals of yes/no outcomes and proportions are built on the logit
-    scale (delta method, t quantile) and so stay within 0 to 1; a rate of exactly 0 or 1 has the exact
-    rule-of-three limit on as many responses as the group's are worth.
+    One-group analogue of :func:`gaps`, with degrees of freedom lowered where a few templates or names carry
+    the rate (kurtosis), as they do when an outcome is rare. Intervals of yes/no outcomes and proportions are
+    built on the logit scale (delta method, t quantile) and so stay within 0 to 1; a rate of exactly 0 or 1
+    has the exact rule-of-three limit on as many responses as the group's are worth.
 
     Examples
     --------

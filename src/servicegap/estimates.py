@@ -15,8 +15,9 @@ import polars as pl
 
 from servicegap.disparity import contrasts, gaps, naive_gaps, rates
 from servicegap.errors import DataError
+from servicegap.labels import kind_of_labels
 from servicegap.multiplicity import benjamini_hochberg, holm
-from servicegap.records import CATEGORIES, OUTCOMES, Estimate, Labels
+from servicegap.records import CATEGORIES, OUTCOMES, Estimate
 from servicegap.study import AnalysisPlan
 
 #: How estimates name the group of the no-signal control.
@@ -43,19 +44,17 @@ class _Run:
         return bool(self.groups) and self.plan.reference in set(self.frame["group"])
 
 
-def estimate_all(frame: pl.DataFrame, plan: AnalysisPlan, labels: Labels | None) -> list[Estimate]:
+def estimate_all(frame: pl.DataFrame, plan: AnalysisPlan) -> list[Estimate]:
     """Return every estimate, model by model and condition by condition.
 
     Parameters
     ----------
     frame : polars.DataFrame
-        One row a response: ``model, condition, group, signal, template, target, category``, and where
-        known ``gender, commonness``. ``group`` null = the no-signal control, ``category`` null = no
-        label, ``target`` null = a template without a stereotype.
+        One row a response: ``model, condition, group, signal, template, target, category, kind`` (of the
+        label), and where known ``gender, commonness``. ``group`` null = the no-signal control,
+        ``category`` null = no label, ``target`` null = a template without a stereotype.
     plan : AnalysisPlan
         Primary outcome, reference and level.
-    labels : str or None
-        Who labelled; copied into every estimate.
 
     Raises
     ------
@@ -67,6 +66,8 @@ def estimate_all(frame: pl.DataFrame, plan: AnalysisPlan, labels: Labels | None)
     for (model, condition), part in frame.sort("model", "condition").group_by(
         "model", "condition", maintain_order=True
     ):
+        # By run: a model that people labelled is not made uncertain by another that a machine labelled.
+        labels = kind_of_labels(part)
         for estimate in _adjusted(list(_of_run(_Run(part, plan)))):
             found.append(replace(estimate, model=model, condition=condition, labels=labels))
     return found

@@ -13,9 +13,9 @@ from itertools import combinations
 
 import numpy as np
 
+from servicegap.additive import TooLittleError, fit
 from servicegap.cells import Cells, Floats
 from servicegap.comparison import gaps_of
-from servicegap.crossed import TooLittleError, fit
 from servicegap.omnibus import strata_rows
 from servicegap.rates import check_level, rates_of
 from servicegap.records import Estimate

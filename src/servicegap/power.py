@@ -74,7 +74,7 @@ class GapVariance:
     df: float
 
 
-def gap_variance(components: Components, names: int, templates: int, samples: int = 1) -> GapVariance:
+def gap_variance(components: Components, names: float, templates: int, samples: int = 1) -> GapVariance:
     """Return the expected variance of a gap between two groups of equal size.
 
     V = 2 name/K + gap_by_template/T + 2 (name_by_template + repeat/R) / (K T), with Satterthwaite's degrees
@@ -84,8 +84,10 @@ def gap_variance(components: Components, names: int, templates: int, samples: in
     ----------
     components : Components
         Variance components, probability scale.
-    names, templates, samples : int
-        Names a group (K >= 2), templates (T >= 2), repeats of each call (R >= 1).
+    names : float
+        Names a group, K >= 2; of two groups of different size, the harmonic mean.
+    templates, samples : int
+        Templates (T >= 2), repeats of each call (R >= 1).
 
     Raises
     ------
@@ -106,7 +108,7 @@ def gap_variance(components: Components, names: int, templates: int, samples: in
 
 
 def power_of(
-    gap: float, components: Components, names: int, templates: int, samples: int = 1, *, level: float = 0.95
+    gap: float, components: Components, names: float, templates: int, samples: int = 1, *, level: float = 0.95
 ) -> float:
     """Return the chance that a true gap is called different from zero.
 
@@ -141,7 +143,7 @@ def power_of(
 
 def detectable_gap(
     components: Components,
-    names: int,
+    names: float,
     templates: int,
     samples: int = 1,
     *,
@@ -187,7 +189,7 @@ def detectable_gap(
     return float(brentq(lacking, 0.0, _LARGEST_GAP, xtol=1e-7))
 
 
-def _check(components: Components, names: int, templates: int, samples: int) -> None:
+def _check(components: Components, names: float, templates: int, samples: int) -> None:
     figures = {
         "name": components.name,
         "gap_by_template": components.gap_by_template,

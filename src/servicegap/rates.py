@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import expit, logit, stdtrit
 
+from servicegap.additive import TooLittleError
 from servicegap.cells import Cells
-from servicegap.crossed import Crossed, TooLittleError, contrast
+from servicegap.crossed import Crossed, contrast
 from servicegap.errors import DataError
 from servicegap.rare import Limits, effective_size, no_event_limit
 from servicegap.records import Estimate
@@ -128,7 +129,7 @@ def _rate(cells: Cells, group: str, level: float, outcome_name: str) -> _Rate:
     table = selection.tables()[0][0]
     plain = float(table.mean()) if not np.isnan(table).any() else selection.steady(0)
     try:
-        crossed = contrast([[table]], [[1]])
+        crossed = contrast([[table]], [[1]], heavy_tails=True)
     except TooLittleError as reason:
         return _Rate(replace(estimate, value=plain, note="; ".join((*selection.notes, str(reason)))))
     if crossed.variance <= NOTHING * max(1.0, crossed.value**2):

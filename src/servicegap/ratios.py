@@ -16,8 +16,9 @@ from typing import Literal
 
 import numpy as np
 
+from servicegap.additive import TooLittleError, fit
 from servicegap.cells import Cells, Floats
-from servicegap.crossed import TooLittleError, contrast, fit
+from servicegap.crossed import contrast
 from servicegap.errors import DataError
 from servicegap.records import Estimate
 from servicegap.selection import Selection, select

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from servicegap.additive import TooLittleError
 from servicegap.cells import Cells, Counts, Floats
-from servicegap.crossed import TooLittleError, comparable
+from servicegap.crossed import comparable
 
 _SHOWN = 3
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from servicegap.additive import Fit, TooLittleError, fit
 from servicegap.cells import Cells, Floats
-from servicegap.crossed import Fit, TooLittleError, fit
 from servicegap.rates import check_level
 from servicegap.records import Estimate
 from servicegap.selection import select

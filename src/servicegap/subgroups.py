@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from servicegap.additive import TooLittleError
 from servicegap.cells import Cells
 from servicegap.comparison import gaps_of
-from servicegap.crossed import TooLittleError, contrast
+from servicegap.crossed import contrast
 from servicegap.errors import DataError
 from servicegap.rates import NOTHING, check_level
 from servicegap.records import Estimate
