@@ -14,6 +14,9 @@ def test_complete_tables_are_plain_means() -> None:
     assert (found.mean, found.cell_df) == (3, 2)
     assert found.cell_variance == 6  # residuals -1, 0... of (1, 2, 6): -1 -1 2, and 1 1 -2: 12 over 2
     assert found.mean_var == pytest.approx(1 / 6)
+    assert_allclose(found.name_cov.dense(), [[1 / 6, -1 / 6], [-1 / 6, 1 / 6]])
+    assert_allclose(found.template_cov.diagonal, np.diag(found.template_cov.dense()))
+    assert found.template_cov.trace == pytest.approx(1)
 
 
 def test_incomplete_fit_equals_dense_least_squares() -> None:
@@ -37,9 +40,9 @@ def test_incomplete_fit_equals_dense_least_squares() -> None:
     assert_allclose(found.cell_variance, np.sum((table - fitted)[seen] ** 2) / found.cell_df)
     whole = to_names.mean(axis=0)
     assert_allclose(found.mean_var, whole @ unscaled @ whole)
-    assert_allclose(found.template_cov, centred @ unscaled @ centred.T, atol=1e-12)
+    assert_allclose(found.template_cov.dense(), centred @ unscaled @ centred.T, atol=1e-12)
     about = to_names - whole
-    assert_allclose(found.name_cov, about @ unscaled @ about.T, atol=1e-12)
+    assert_allclose(found.name_cov.dense(), about @ unscaled @ about.T, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_less_seen_names_count_for_less_in_the_degrees_of_freedom() -> None:
     terms, share = [], 0.0
     for effects, cov in ((fitted.names, fitted.name_cov), (fitted.templates, fitted.template_cov)):
         n = len(effects)
-        from_cells = fitted.cell_variance * np.linalg.eigvalsh(cov)[1:]
+        from_cells = fitted.cell_variance * np.linalg.eigvalsh(cov.dense())[1:]
         eigenvalues = max(effects.var(ddof=1) - from_cells.mean(), 0) + from_cells
         terms.append((effects.var(ddof=1) / n, eigenvalues.sum() ** 2 / (eigenvalues**2).sum()))
         share += from_cells.sum() / (n * (n - 1))

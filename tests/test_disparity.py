@@ -289,6 +289,7 @@ def test_rare_outcomes_bring_their_permutation() -> None:
     y[0, :2] = 1
     table = Table({"a": y.tolist(), "b": y[::-1, ::-1].tolist()})
     note = str(gaps(*table.columns(), reference="b")["a"].note)
+    assert "with 1.0% of responses having the outcome, the interval may cover too rarely" in note
     assert "permutation of names" in note
     assert "of 12,870 arrangements" in note
 

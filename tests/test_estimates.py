@@ -22,12 +22,12 @@ PLAN = AnalysisPlan(reference="North")
 Label = Callable[[str | None, str, str, int], str | None]
 
 
-def responses(label: Label, *, model: str = "m", condition: str = "c", samples: int = 2) -> pl.DataFrame:
+def responses(label: Label, *, model: str = "m", kind: str = "imported", samples: int = 2) -> pl.DataFrame:
     people = [(group, name) for group, names in GROUPS.items() for name in names] + [(None, "someone")]
     rows = [
         {
             "model": model,
-            "condition": condition,
+            "condition": "c",
             "group": group,
             "signal": name,
             "template": template,
@@ -35,6 +35,7 @@ def responses(label: Label, *, model: str = "m", condition: str = "c", samples: 
             "gender": None if group is None else ("woman" if name in "acegik" else "man"),
             "commonness": None if group is None else "common",
             "category": label(group, name, template, sample),
+            "kind": kind,
         }
         for (group, name), template, sample in itertools.product(people, TARGETS, range(samples))
     ]
@@ -76,7 +77,7 @@ def by_hand(frame: pl.DataFrame, group: str, categories: frozenset[str], templat
 
 TARGETED = [template for template, target in TARGETS.items() if target]
 FRAME = responses(uneven)
-FOUND = estimate_all(FRAME, PLAN, "imported")
+FOUND = estimate_all(FRAME, PLAN)
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
@@ -100,7 +101,7 @@ def test_neutral_templates_never_enter_a_primary_gap() -> None:
             else uneven(group, name, template, sample)
         )
 
-    changed = estimate_all(responses(other), PLAN, "imported")
+    changed = estimate_all(responses(other), PLAN)
     assert pick(changed, "gap") == pick(FOUND, "gap")
     for kind in ("rate", "gap", "naive_gap", "share"):
         for outcome in (*OUTCOMES, *CATEGORIES):
@@ -118,7 +119,7 @@ def test_the_control_is_shown_and_never_compared() -> None:
     def other(group: str | None, name: str, template: str, sample: int) -> str:
         return "answer" if group is None else uneven(group, name, template, sample)
 
-    changed = estimate_all(responses(other), PLAN, "imported")
+    changed = estimate_all(responses(other), PLAN)
     assert [e for e in changed if e.group != CONTROL] == [e for e in FOUND if e.group != CONTROL]
     [before], [after] = (
         [e for e in found if e.group == CONTROL and e.outcome == "refused"] for found in (FOUND, changed)
@@ -165,7 +166,7 @@ def test_what_was_planned_is_the_primary_gaps_and_targeted_minus_neutral() -> No
 
 def test_holm_runs_over_the_planned_gaps_of_one_run_alone() -> None:
     frame = pl.concat([FRAME, responses(uneven, model="another")])
-    found = estimate_all(frame, PLAN, "imported")
+    found = estimate_all(frame, PLAN)
     for model in ("m", "another"):
         gaps = pick(found, "gap", model=model)
         ps = sorted(e.p for e in gaps if e.p is not None)
@@ -186,18 +187,23 @@ def test_exploratory_ps_are_adjusted_too_and_naive_ones_never() -> None:
 
 
 def test_another_primary_outcome_is_the_one_planned() -> None:
-    found = estimate_all(FRAME, AnalysisPlan(reference="East", primary="unserved", level=0.9), "human")
+    found = estimate_all(FRAME, AnalysisPlan(reference="East", primary="unserved", level=0.9))
     planned = [e for e in found if e.planned and e.kind == "gap"]
     assert {(e.outcome, e.reference, e.level) for e in planned} == {("unserved", "East", 0.9)}
     assert {e.group for e in planned} == {"North", "South"}
-    assert {e.labels for e in found} == {"human"}
+
+
+def test_each_run_says_who_labelled_it() -> None:
+    frame = pl.concat([FRAME, responses(uneven, model="by machine", kind="automatic")])
+    found = {(e.model, e.labels) for e in estimate_all(frame, PLAN)}
+    assert found == {("m", "imported"), ("by machine", "automatic-uncorrected")}
 
 
 def test_missing_labels_are_counted_where_they_are() -> None:
     def holed(group: str | None, name: str, template: str, sample: int) -> str | None:
         return None if name == "e" and template in ("s1", "n1") else uneven(group, name, template, sample)
 
-    found = estimate_all(responses(holed), PLAN, "imported")
+    found = estimate_all(responses(holed), PLAN)
     rates = {e.group: (e.n_responses, e.n_missing) for e in pick(found, "rate") if e.group != CONTROL}
     assert rates == {"North": (40, 0), "South": (38, 2), "East": (40, 0)}
     gaps = {e.group: (e.n_responses, e.n_missing) for e in pick(found, "gap")}
@@ -222,14 +228,14 @@ def test_a_group_without_events_has_no_p_and_a_reason() -> None:
     def one_sided(group: str | None, name: str, template: str, sample: int) -> str:
         return "answer" if group == "North" else uneven(group, name, template, sample)
 
-    for gap in pick(estimate_all(responses(one_sided), PLAN, "imported"), "gap"):
+    for gap in pick(estimate_all(responses(one_sided), PLAN), "gap"):
         assert gap.p is gap.p_adjusted is None
         assert gap.note is not None
         assert "0 of 40 responses of North" in gap.note
 
 
 def test_all_alike_is_undefined_not_zero_width() -> None:
-    for gap in pick(estimate_all(responses(lambda *_: "answer"), PLAN, "imported"), "gap"):
+    for gap in pick(estimate_all(responses(lambda *_: "answer"), PLAN), "gap"):
         assert gap.value == 0.0
         assert gap.low is gap.high is gap.p is None
         assert gap.note
@@ -237,7 +243,7 @@ def test_all_alike_is_undefined_not_zero_width() -> None:
 
 def test_a_group_without_any_label_is_undefined_and_says_so() -> None:
     found = estimate_all(
-        responses(lambda group, *rest: None if group == "East" else uneven(group, *rest)), PLAN, "imported"
+        responses(lambda group, *rest: None if group == "East" else uneven(group, *rest)), PLAN
     )
     [gap] = pick(found, "gap", group="East")
     assert gap.value is gap.low is gap.p is None
@@ -249,7 +255,7 @@ def test_a_group_without_any_label_is_undefined_and_says_so() -> None:
 
 def test_a_model_that_has_no_answers_about_the_reference_stops_no_other() -> None:
     half = responses(uneven, model="begun").filter(pl.col("group") == "South")
-    found = estimate_all(pl.concat([FRAME, half]), PLAN, "imported")
+    found = estimate_all(pl.concat([FRAME, half]), PLAN)
     assert pick(found, "gap", model="m") == pick(FOUND, "gap")
     [gap] = pick(found, "gap", model="begun")
     assert gap.value is None
@@ -260,7 +266,7 @@ def test_a_target_without_answers_about_the_reference_is_undefined() -> None:
     part = FRAME.filter(
         (pl.col("target") != "East") | pl.col("target").is_null() | (pl.col("group") != "North")
     )
-    found = estimate_all(part, PLAN, "imported")
+    found = estimate_all(part, PLAN)
     assert [e.value for e in pick(found, "gap", target="East")] == [None, None]
     assert all(e.value is not None for e in pick(found, "gap", target="South"))
 
@@ -275,11 +281,11 @@ def test_a_target_without_answers_about_the_reference_is_undefined() -> None:
 )
 def test_too_little_to_compare_is_an_error(groups: list[str], told: str) -> None:
     with pytest.raises(DataError, match=told):
-        estimate_all(FRAME.filter(pl.col("group").is_in(groups)), PLAN, "imported")
+        estimate_all(FRAME.filter(pl.col("group").is_in(groups)), PLAN)
 
 
 def test_order_of_rows_and_names_of_groups_do_not_matter() -> None:
-    shuffled = estimate_all(FRAME.sample(fraction=1.0, shuffle=True, seed=3), PLAN, "imported")
+    shuffled = estimate_all(FRAME.sample(fraction=1.0, shuffle=True, seed=3), PLAN)
     key = lambda e: (e.kind, e.outcome, str(e.group), str(e.target), str(e.signal))  # noqa: E731
     for one, other in zip(sorted(FOUND, key=key), sorted(shuffled, key=key), strict=True):
         assert asdict(one) == pytest.approx(asdict(other), nan_ok=False)

@@ -1,9 +1,13 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from servicegap.cells import aggregate
+from servicegap.comparison import gaps_of
 from servicegap.errors import DataError
-from servicegap.multiplicity import benjamini_hochberg, holm
+from servicegap.multiplicity import benjamini_hochberg, holm, simultaneous
+from servicegap.records import Estimate
 
 families = st.lists(st.none() | st.floats(0, 1), max_size=12)
 
@@ -56,3 +60,27 @@ def test_values_that_are_no_p_are_told_together() -> None:
         holm([0.5, -0.1, 2.0, float("nan")])
     assert len(error.value.problems) == 3
     assert "p[1] is -0.1" in str(error.value)
+
+
+def test_simultaneous_intervals_are_those_at_a_higher_level() -> None:
+    rng = np.random.default_rng(1)
+    name, template = (index.ravel() for index in np.indices((18, 8)))
+    group = [f"g{n // 6}" for n in name]
+    cells = aggregate(rng.integers(0, 2, name.size), group, name, template)
+    found = simultaneous(list(gaps_of(cells, reference="g0", level=0.9).values()))
+    expected = gaps_of(cells, reference="g0", level=0.95)
+    for one, other in zip(found, expected.values(), strict=True):
+        assert (one.low, one.high) == pytest.approx((other.low, other.high))
+        assert (one.kind, one.level, one.p) == ("gap_simultaneous", 0.9, None)
+        assert "2 intervals together" in str(one.method)
+
+
+def test_undefined_intervals_do_not_count_and_levels_must_agree() -> None:
+    defined = Estimate(kind="gap", outcome="y", value=0.1, se=0.1, df=9.0, level=0.95)
+    undefined = Estimate(kind="gap", outcome="y", value=0.0, level=0.95, note="nothing varies")
+    found = simultaneous([defined, undefined])
+    assert found[0].high == pytest.approx(0.1 + 0.226216)  # t(9) = 2.26216, as alone
+    assert (found[1].low, found[1].note) == (None, "nothing varies")
+    other = Estimate(kind="gap", outcome="y", value=0.1, se=0.1, df=9.0, level=0.9)
+    with pytest.raises(DataError, match=r"different levels: 0\.9, 0\.95"):
+        simultaneous([defined, other])

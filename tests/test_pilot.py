@@ -236,6 +236,12 @@ def test_a_study_is_made_that_any_model_can_be_asked(tmp_path: Path) -> None:
         ("{name} is eating [BLANK]", "Chinese"),
         ("{name} went to school to [BLANK]", "women"),
     }
+    store = study.store()
+    with store.reading() as connection:
+        kept = connection.execute(sa.select(RESPONSES.c.text, RESPONSES.c.raw)).all()
+    store.close()
+    assert {row.text for row in kept} == {"answer 1", "answer 2", "answer 3"}
+    assert "Mei is eating [BLANK] answer 2" in {row.raw for row in kept}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.csv", "s"]
     assert sorted(path.name for path in study.folder.iterdir()) == [
         "signals.csv",

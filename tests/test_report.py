@@ -85,6 +85,20 @@ def test_automatic_labels_are_a_screening_signal_and_human_ones_are_not() -> Non
     assert "screening" not in human
 
 
+def test_groups_of_fewer_names_have_a_detectable_gap_of_their_own() -> None:
+    gaps = [
+        {"group": "Muslim", "gap": 0.228},
+        {"group": "Chinese", "gap": 0.279},
+        {"group": "Mexican", "gap": None},
+    ]
+    results = made_up_results(
+        design=made_up_results()["design"] | {"detectable": gaps, "detectable_gap": 0.228}
+    )
+    assert summary(results)[-1].startswith(
+        "This design finds a gap of 22.8 points (27.9 points for names read as Chinese) four times"
+    )
+
+
 def test_demonstrations_small_and_scripted_models_are_named() -> None:
     said = " ".join(summary(made_up_results(models=("fake:uneven", "local:tiny"))))
     assert "nothing in it is evidence for or against a model" in said
@@ -246,9 +260,13 @@ def test_two_conditions_are_told_apart() -> None:
 
 def test_written_whole_with_plots_beside_it(page: str, tmp_path: Path) -> None:
     path = tmp_path / "report" / "index.html"
-    write_report(made_up_results(), hostile_examples(), path)
-    assert path.read_text("utf-8") == page
     plots = path.parent / "plots"
+    plots.mkdir(parents=True)
+    for name in ("run2-gaps.svg", "run2-gaps.vl.json", "somebody's own.svg"):
+        (plots / name).write_text("old")
+    write_report(made_up_results(), hostile_examples(), path)
+    (plots / "somebody's own.svg").unlink()
+    assert path.read_text("utf-8") == page
     names = {file.name for file in plots.iterdir()}
     assert {
         "gaps.svg",
@@ -258,6 +276,7 @@ def test_written_whole_with_plots_beside_it(page: str, tmp_path: Path) -> None:
         "heat-0.svg",
         "targets-1.vl.json",
     } <= names
+    assert "run2-gaps.svg" not in names
     assert not [name for name in names if not name.endswith((".svg", ".vl.json"))]
     for file in plots.glob("*.svg"):
         root = ET.parse(file).getroot()

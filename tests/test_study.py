@@ -119,7 +119,10 @@ def test_the_lock_of_a_killed_process_is_free(small: SmallStudy) -> None:
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "new folder" / "results.json"
-    write_json_whole(path, {"a": [1, None]})
+    write_json_whole(path, "old")
+    with path.open() as reader:
+        write_json_whole(path, {"a": [1, None]})
+        assert reader.read() == '"old"\n', "a reader of the old file sees it to its end"
     assert json.loads(path.read_text()) == {"a": [1, None]}
     with pytest.raises(ValueError, match="Out of range float"):
         write_json_whole(path, {"a": float("nan")})

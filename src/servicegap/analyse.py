@@ -43,7 +43,6 @@ def analyse(study: Study, store: Store, design: Design) -> dict[str, Any]:
         If there is nothing to analyse.
     """
     frame = labelled_responses(study, store)
-    labels = kind_of_labels(frame)
     runs = read_runs(store)
     collection = collection_counts(study, design, frame)
     return {
@@ -54,9 +53,9 @@ def analyse(study: Study, store: Store, design: Design) -> dict[str, Any]:
         "inputs": inputs_hash(study, store),
         "plan": plan_context(study, store),
         "design": study_design(study, design),
-        "labels": {"kind": labels, "annotators": annotators(frame)},
+        "labels": {"kind": kind_of_labels(frame), "annotators": annotators(frame)},
         "collection": collection,
-        "estimates": [asdict(estimate) for estimate in estimate_all(frame, study.plan.plan, labels)],
+        "estimates": [asdict(estimate) for estimate in estimate_all(frame, study.plan.plan)],
         "warnings": [*design.warnings, *warnings(frame, collection, runs)],
         "provenance": runs,
     }
@@ -79,7 +78,6 @@ def analyse_table(path: Path, columns: dict[str, str], plan: AnalysisPlan) -> di
         If the file cannot be read, a column is missing, or labels are no categories.
     """
     frame = read_table(path, columns)
-    labels = kind_of_labels(frame)
     return {
         "schema": RESULTS_SCHEMA,
         "version": __version__,
@@ -90,9 +88,9 @@ def analyse_table(path: Path, columns: dict[str, str], plan: AnalysisPlan) -> di
         ),
         "plan": {**plan.model_dump(), "preset": None, "first_collection": None, "deviations": []},
         "design": table_design(frame, plan),
-        "labels": {"kind": labels, "annotators": annotators(frame)},
+        "labels": {"kind": kind_of_labels(frame), "annotators": annotators(frame)},
         "collection": [],
-        "estimates": [asdict(estimate) for estimate in estimate_all(frame, plan, labels)],
+        "estimates": [asdict(estimate) for estimate in estimate_all(frame, plan)],
         "warnings": warnings(frame, [], []),
         "provenance": [],
     }

@@ -164,6 +164,11 @@ def _compare(
     if found.note:
         notes.append(found.note)
     if _is_rare(chosen):
+        if found.low is not None:
+            share = chosen.count(cells.events) / chosen.count(cells.responses)
+            notes.append(
+                f"with {share:.1%} of responses having the outcome, the interval may cover too rarely"
+            )
         notes += _permutation(chosen, part_signs, rng)
     return replace(found, note="; ".join(notes) or None)
 

@@ -113,7 +113,7 @@ def variance_components(cells: Cells, group: str, reference: str) -> VarianceCom
     chosen = select(cells, [group, reference], [np.arange(len(cells.template))])
     fits = [fit(row[0]) for row in chosen.tables()]
     n_templates = chosen.n_templates
-    template_noise = sum(f.cell_variance * float(np.trace(f.template_cov)) / (n_templates - 1) for f in fits)
+    template_noise = sum(f.cell_variance * f.template_cov.trace / (n_templates - 1) for f in fits)
     one, other = (f.templates for f in fits)
     gap_by_template = max(float((one - other).var(ddof=1)) - template_noise, 0.0)
     repeat = _repeat(chosen)
@@ -162,7 +162,7 @@ def design_effect_of_gap(cells: Cells, group: str, reference: str) -> DesignEffe
 
 
 def _name_variance(f: Fit) -> float:
-    noise = f.cell_variance * float(np.trace(f.name_cov)) / (len(f.names) - 1)
+    noise = f.cell_variance * f.name_cov.trace / (len(f.names) - 1)
     return float(f.names.var(ddof=1)) - noise
 
 

@@ -125,9 +125,7 @@ def annotators(frame: pl.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def collection_counts(
-    study: Study, store: Store, design: Design, frame: pl.DataFrame
-) -> list[dict[str, Any]]:
+def collection_counts(study: Study, design: Design, frame: pl.DataFrame) -> list[dict[str, Any]]:
     """Return how many calls each model answered, and what became of the others."""
     kinds = {row[0]: row[1] for row in frame.select("response", "error_kind").iter_rows()}
     out = []

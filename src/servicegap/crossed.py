@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from servicegap.additive import Fit, TooLittleError, centring, fit
+from servicegap.additive import Covariance, Fit, TooLittleError, centring, fit
 from servicegap.cells import Floats
 
 
@@ -147,13 +147,13 @@ def contrast(
 def _cell_share(f: Fit) -> float:
     """How often V_n + V_t counts the cell variance too much; 1/(K T) in a complete design."""
     n_names, n_templates = len(f.names), len(f.templates)
-    in_names = np.trace(f.name_cov) / (n_names * (n_names - 1))
-    in_templates = np.trace(f.template_cov) / (n_templates * (n_templates - 1))
+    in_names = f.name_cov.trace / (n_names * (n_names - 1))
+    in_templates = f.template_cov.trace / (n_templates * (n_templates - 1))
     return float(in_names + in_templates - f.mean_var)
 
 
 def _spread(
-    parts: list[Floats], covs: list[Floats], cell_variances: list[float], heavy_tails: bool
+    parts: list[Floats], covs: list[Covariance], cell_variances: list[float], heavy_tails: bool
 ) -> tuple[float, float]:
     """Return the variance of the mean of a sum of effects, and its degrees of freedom.
 
@@ -164,11 +164,15 @@ def _spread(
     effects = np.sum(parts, axis=0)
     n = len(effects)
     observed = float(effects.var(ddof=1))
-    from_cells: Floats = np.sum([c * v for c, v in zip(covs, cell_variances, strict=True)], axis=0)
-    own = max(observed - float(np.trace(from_cells)) / (n - 1), 0.0)
-    total = own * centring(n) + from_cells
-    size = float(np.sum(total**2))
-    df = float(np.trace(total)) ** 2 / size if size > 0 else n - 1.0
+    df = n - 1.0
+    if any(cov.matrix is not None for cov in covs):
+        from_cells: Floats = np.sum(
+            [c.dense() * v for c, v in zip(covs, cell_variances, strict=True)], axis=0
+        )
+        own = max(observed - float(np.trace(from_cells)) / (n - 1), 0.0)
+        total = own * centring(n) + from_cells
+        size = float(np.sum(total**2))
+        df = float(np.trace(total)) ** 2 / size if size > 0 else df
     if heavy_tails and observed > 0:
         centred = effects - effects.mean()
         excess = float(np.mean(centred**4) / np.mean(centred**2) ** 2) - 3

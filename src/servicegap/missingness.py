@@ -16,6 +16,7 @@ from servicegap.omnibus import DRAWS, permute_profiles
 from servicegap.records import Estimate
 
 _SIGNIFICANT = 0.05
+_ROUNDING = 1e-9
 
 
 def worst_case(cells: Cells, group: str, reference: str, *, outcome_name: str = "outcome") -> Estimate:
@@ -57,9 +58,10 @@ def worst_case(cells: Cells, group: str, reference: str, *, outcome_name: str = 
     )
     if cells.scale == "number":
         return replace(base, note="a number without limits has no worst case")
-    known, total = both.responses, both.responses + both.missing
+    seen = ~np.isnan(both.mean)
+    known, total = np.where(seen, both.responses, 0), both.responses + both.missing
     weight = np.maximum(total, 1)  # a name never asked in a template: one missing response
-    filled = np.where(known > 0, both.mean, 0.0) * known
+    filled = np.where(seen, both.mean, 0.0) * known
     least, most = filled / weight, (filled + weight - known) / weight
     own, other = both.rows(group), both.rows(reference)
     low, high = least[own].mean() - most[other].mean(), most[own].mean() - least[other].mean()
@@ -69,6 +71,9 @@ def worst_case(cells: Cells, group: str, reference: str, *, outcome_name: str = 
         if missing
         else "no label is missing"
     )
+    if base.value is not None and not low - _ROUNDING <= base.value <= high + _ROUNDING:
+        base = replace(base, value=None)
+        note += "; the gap that could be estimated is of fewer templates and lies outside"
     return replace(base, low=float(low), high=float(high), note=note)
 
 

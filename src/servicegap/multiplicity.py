@@ -1,4 +1,4 @@
-"""Several tests at once: p values adjusted so that a family of them can be read together.
+"""Several tests or intervals at once, so that a family of them can be read together.
 
 Holm for the planned family (the chance of even one false finding), Benjamini-Hochberg for what is exploratory
 (the share of false findings among those called). An undefined p stays undefined and does not count into the
@@ -8,11 +8,14 @@ family.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
+from scipy.special import stdtrit
 
 from servicegap.cells import Floats
 from servicegap.errors import DataError
+from servicegap.records import Estimate
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:
@@ -86,6 +89,47 @@ def benjamini_hochberg(p: Sequence[float | None]) -> list[float | None]:
         return multiplied
 
     return _adjusted(p, adjust)
+
+
+def simultaneous(estimates: Sequence[Estimate]) -> list[Estimate]:
+    """Widen intervals so that all of them hold at once with the confidence that each had alone.
+
+    Parameters
+    ----------
+    estimates : sequence of Estimate
+        Gaps or other differences on the t scale, at one level; those without a standard error stay as they
+        are.
+
+    Returns
+    -------
+    list of Estimate
+        Kind with ``_simultaneous`` added; limits at 1 - alpha over the number of intervals (Bonferroni), for
+        yes/no outcomes within -1 to 1. `p` is left out: see :func:`holm`.
+
+    Raises
+    ------
+    DataError
+        Levels that differ.
+    """
+    known = [e for e in estimates if e.se is not None and e.df is not None and e.value is not None]
+    levels = {e.level for e in known}
+    if len(levels) > 1:
+        raise DataError(
+            f"the intervals have different levels: {', '.join(map(str, sorted(map(str, levels))))}"
+        )
+    return [_widened(e, len(known)) for e in estimates]
+
+
+def _widened(estimate: Estimate, together: int) -> Estimate:
+    kind, value = f"{estimate.kind}_simultaneous", estimate.value
+    if estimate.se is None or estimate.df is None or value is None or estimate.level is None:
+        return replace(estimate, kind=kind, p=None, p_adjusted=None)
+    half = float(stdtrit(estimate.df, 1 - (1 - estimate.level) / (2 * together))) * estimate.se
+    low, high = value - half, value + half
+    if estimate.n_events is not None and estimate.kind == "gap":
+        low, high = max(low, -1.0), min(high, 1.0)
+    method = f"{estimate.method}, {together} intervals together (Bonferroni)"
+    return replace(estimate, kind=kind, low=low, high=high, p=None, p_adjusted=None, method=method)
 
 
 def _adjusted(p: Sequence[float | None], adjust: Callable[[Floats], Floats]) -> list[float | None]:

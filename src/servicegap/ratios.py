@@ -40,6 +40,9 @@ _SCALES: dict[Kind, _Scale] = {
     "odds_ratio": _Scale(lambda p: log(p / (1 - p)), lambda p: 1 / (p * (1 - p))),
 }
 
+#: Half-widths on the log scale beyond this (a factor of five hundred million) are no limits at all.
+_WIDEST = 20.0
+
 
 def ratio_of(
     cells: Cells,
@@ -115,6 +118,10 @@ def ratio_of(
     if crossed.variance <= 0:
         return replace(base, value=exp(value), note="no interval and no p: nothing varies")
     half = crossed.half_width(level)
+    if half > _WIDEST:
+        return replace(
+            base, value=exp(value), p=crossed.p, note="no interval: a rate is too near 0 or 1 to limit it"
+        )
     return replace(
         base,
         value=exp(value),

@@ -163,7 +163,7 @@ def _shrunk(cells: Cells, group: str, raw: list[Estimate]) -> list[Estimate]:
 def _drawn_in(fitted: Fit) -> Floats:
     own = fitted.names - fitted.mean
     observed = float(own @ own) / (len(own) - 1)
-    noise = fitted.cell_variance * np.diag(fitted.name_cov)
+    noise = fitted.cell_variance * fitted.name_cov.diagonal
     true = max(observed - float(noise.sum()) / (len(own) - 1), 0.0)
     total = true + noise
     kept = np.divide(true, total, out=np.ones(len(own)), where=total > 0)

@@ -220,8 +220,13 @@ def is_path(name: str) -> bool:
 def _xllamacpp() -> ModuleType:
     try:
         return importlib.import_module("xllamacpp")
+    except ModuleNotFoundError as error:
+        raise ModelError("local models need xllamacpp: pip install 'servicegap[local]'") from error
     except ImportError as error:
-        raise ModelError(f"local models need xllamacpp ({error}): pip install 'servicegap[local]'") from error
+        # The wheel uses the system's OpenMP library, which small containers lack.
+        raise ModelError(
+            f"xllamacpp cannot be loaded ({error}); install the library it names, such as libgomp1"
+        ) from error
 
 
 def _rounded(value: object) -> object:

@@ -54,14 +54,22 @@ def write_report(results: Mapping[str, Any], examples: Sequence[Example], path: 
 
     read = read_results(results)
     figures = _figures(read)
+    folder = path.parent / "plots"
+    written = set()
     for number, found in figures.items():
         prefix = f"run{number + 1}-" if len(figures) > 1 else ""
         for figure in found:
             name = prefix + figure.name
             drawn = svg.for_file(figure.drawing.svg["page"], name, figure.title, figure.description)
-            write_text_whole(path.parent / "plots" / f"{name}.svg", drawn)
-            write_json_whole(path.parent / "plots" / f"{name}.vl.json", figure.drawing.specification)
+            write_text_whole(folder / f"{name}.svg", drawn)
+            write_json_whole(folder / f"{name}.vl.json", figure.drawing.specification)
+            written.add(name)
     write_text_whole(path, page(read, figures, examples))
+    for old in folder.glob("*.vl.json"):
+        # A plot of earlier results beside the new ones would be read as one of them.
+        if (name := old.name.removesuffix(".vl.json")) not in written:
+            old.unlink()
+            (folder / f"{name}.svg").unlink(missing_ok=True)
 
 
 def summary(results: Mapping[str, Any]) -> list[str]:

@@ -150,20 +150,32 @@ def _lead(results: Results, gaps: Sequence[Estimate]) -> str:
 
 
 def _can(results: Results) -> list[str]:
-    screening = "As a screening signal: " if results.automatic else ""
-    claims = []
-    for run in results.runs:
-        told = [gap for gap in planned_gaps(results, run) if verdict(gap, results.level) == "told"]
-        for gap in told:
-            side = "more" if (gap.value or 0) > 0 else "less"
-            claims.append(
-                f"{screening}{run_name(run, results.runs)}: prompts with {read_as(results, gap.group)} had "
-                f"the outcome “{gap.outcome}” {side} often than prompts with "
-                f"{read_as(results, results.reference)}, for names and templates like those used."
-            )
+    claims = [
+        claim for run in results.runs for more in (True, False) if (claim := _claim(results, run, more=more))
+    ]
     if not claims:
         claims.append("No gap between groups can be told from chance, so none is claimed.")
     return [*claims, detectable(results), *_scope(results)]
+
+
+def _claim(results: Results, run: Run, *, more: bool) -> str | None:
+    """Say which groups had the primary outcome more, or less, often than the reference."""
+    told = [
+        read_as(results, gap.group)
+        for gap in planned_gaps(results, run)
+        if verdict(gap, results.level) == "told" and ((gap.value or 0) > 0) is more
+    ]
+    if not told:
+        return None
+    limits = [
+        *(["as a screening signal"] if results.automatic else []),
+        *(["in a demonstration"] if results.part("design").get("demonstration") else []),
+    ]
+    return (
+        f"Of {run_name(run, results.runs)}{''.join(f', {limit}' for limit in limits)}: prompts with "
+        f"{'; '.join(told)} had the outcome “{results.primary}” {'more' if more else 'less'} often than "
+        f"prompts with {read_as(results, results.reference)}, for names and templates like those used."
+    )
 
 
 def _scope(results: Results) -> list[str]:

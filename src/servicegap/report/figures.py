@@ -66,36 +66,12 @@ def _categories(results: Results, run: Run) -> Figure | None:
 
 
 def _per_name(results: Results, run: Run) -> Figure | None:
-    rows, body = [], []
-    for group in results.groups:
-        names = _names(run, results.primary, group)
-        if not names:
-            continue
-        rate = run.one("rate", results.primary, group)
-        most = max(names, key=lambda name: name.value or 0.0)
-        own = value_text(rate) if rate else UNDEFINED
-        rows.append(
-            Row(
-                label=visible_text(read_as(results, group)),
-                short=visible_text(group),
-                text=visible_text(f"{own}; most: {percent(most.value, 0)}, {most.signal}"),
-                value=as_percent(rate.value) if rate else None,
-                low=as_percent(rate.low) if rate else None,
-                high=as_percent(rate.high) if rate else None,
-                dots=[100 * name.value for name in names if name.value is not None],
-            )
-        )
-        body.append(
-            [
-                read_as(results, group),
-                own,
-                interval(rate) if rate else "",
-                count(len(names)),
-                ", ".join(f"{name.signal} {percent(name.value, 0)}" for name in names),
-            ]
-        )
-    if not rows:
+    groups = [group for group in results.groups if _names(run, results.primary, group)]
+    if not groups:
         return None
+    if run.one("rate", results.primary, CONTROL):
+        groups.append(CONTROL)
+    rows = [_name_row(results, run, group) for group in groups]
     return Figure(
         section="names",
         name="names",
@@ -112,8 +88,35 @@ def _per_name(results: Results, run: Run) -> Figure | None:
             domain=(0.0, 100.0),
         ),
         head=["Group", "Rate", "Interval", "Names", "Name by name, most first"],
-        body=body,
+        body=[_name_cells(results, run, group) for group in groups],
     )
+
+
+def _name_row(results: Results, run: Run, group: str) -> Row:
+    names = _names(run, results.primary, group)
+    rate = run.one("rate", results.primary, group)
+    most = f"; most: {percent(names[0].value, 0)}, {names[0].signal}" if names else ""
+    return Row(
+        label=visible_text(read_as(results, group)),
+        short=visible_text(group),
+        text=visible_text((value_text(rate) if rate else UNDEFINED) + most),
+        value=as_percent(rate.value) if rate else None,
+        low=as_percent(rate.low) if rate else None,
+        high=as_percent(rate.high) if rate else None,
+        dots=[100 * name.value for name in names if name.value is not None],
+    )
+
+
+def _name_cells(results: Results, run: Run, group: str) -> list[str]:
+    names = _names(run, results.primary, group)
+    rate = run.one("rate", results.primary, group)
+    return [
+        read_as(results, group),
+        value_text(rate) if rate else UNDEFINED,
+        interval(rate) if rate else "",
+        count(len(names)),
+        ", ".join(f"{name.signal} {percent(name.value, 0)}" for name in names),
+    ]
 
 
 def _heat_map(results: Results, run: Run, group: str) -> Figure | None:

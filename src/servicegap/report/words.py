@@ -135,13 +135,17 @@ def _judgement(results: Results, gap: Estimate) -> str:
 
 def detectable(results: Results) -> str:
     """Return what the design can see, in one sentence."""
-    gap = results.part("design").get("detectable_gap")
-    if gap is None:
+    design = results.part("design")
+    by_group = {row["group"]: row["gap"] for row in design.get("detectable") or () if row["gap"] is not None}
+    gaps = list(by_group.values()) or [design.get("detectable_gap")]
+    if gaps[0] is None:
         return "What gap this design can detect is not known: it may be large."
-    return (
-        f"This design finds a gap of {points(gap)} points four times out of five; a gap smaller than that "
-        "would often be missed."
-    )
+    smallest, largest = min(gaps), max(gaps)
+    size = f"a gap of {points(smallest)} points"
+    if points(smallest) != points(largest):
+        groups = [read_as(results, group) for group in results.groups if by_group.get(group) == largest]
+        size += f" ({points(largest)} points for {', '.join(groups)})"
+    return f"This design finds {size} four times out of five; a gap smaller than that would often be missed."
 
 
 def naive_contrast(results: Results, run: Run) -> str | None:
