@@ -176,12 +176,12 @@ def measure(world: World, datasets: int, seed: int) -> Line:
     )
 
 
-def verdict(world: World, line: Line, datasets: int) -> str:
+def verdict(world: World, line: Line, datasets: int, errors: float = 2) -> str:
     if world.base <= RARE:
         return "rare"
 
     def error(share: float) -> float:
-        return 2 * float(np.sqrt(share * (1 - share) / datasets))
+        return errors * float(np.sqrt(share * (1 - share) / datasets))
 
     high = line.false_positives - error(MOST_FALSE_POSITIVES) > MOST_FALSE_POSITIVES
     low = min(line.coverage, line.rate_coverage) + error(LEAST_COVERAGE) < LEAST_COVERAGE

@@ -152,7 +152,9 @@ def test_the_commands_are_those_promised() -> None:
 def test_every_command_has_help_with_an_example_that_parses(name: tuple[str, ...]) -> None:
     command = COMMANDS[name]
     context = click.Context(
-        command, info_name=" ".join(name), parent=click.Context(cli, info_name="servicegap")
+        command,
+        info_name=" ".join(name),
+        parent=click.Context(cli, info_name="servicegap", **cli.context_settings),
     )
     text = command.get_help(context)
     assert command.help

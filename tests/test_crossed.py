@@ -46,12 +46,20 @@ def complete_by_definition(a: Floats, b: Floats) -> tuple[float, float, float]:
     return a.mean() - b.mean(), float(variance), max(float(df), min(len(a), len(b), templates) - 1)
 
 
-@pytest.mark.parametrize(("n_a", "n_b", "templates"), [(2, 2, 2), (8, 8, 24), (4, 16, 5), (24, 3, 48)])
+@pytest.mark.parametrize(("n_a", "n_b", "templates"), [(2, 2, 2), (8, 8, 24), (4, 16, 5), (24, 6, 48)])
 def test_complete_designs_follow_the_definition(n_a: int, n_b: int, templates: int) -> None:
     rng = np.random.default_rng(n_a + templates)
     a, b = rng.random((n_a, templates)), rng.random((n_b, templates)) + rng.random(templates)
     found = contrast([[a], [b]], GAP)
     assert_allclose((found.value, found.variance, found.df), complete_by_definition(a, b))
+
+
+def test_a_group_of_few_names_against_many_has_fewer_degrees_of_freedom() -> None:
+    rng = np.random.default_rng(9)
+    few, many = rng.random((4, 24)), rng.random((17, 24))
+    _, _, satterthwaite = complete_by_definition(few, many)
+    assert contrast([[few], [many]], GAP).df == pytest.approx((satterthwaite * 3) ** 0.5)
+    assert contrast([[few], [many[:16]]], GAP).df == pytest.approx(complete_by_definition(few, many[:16])[2])
 
 
 def test_an_incomplete_design_compares_on_equal_templates() -> None:

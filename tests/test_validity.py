@@ -39,4 +39,5 @@ def test_every_world_is_named_once_and_covers_what_was_asked() -> None:
 def test_level_and_coverage_hold(title: str) -> None:
     world = WORLDS[title]
     line = VALIDITY.measure(world, 250, seed=11)
-    assert VALIDITY.verdict(world, line, 250) != "FAILED", line
+    # Three standard errors: with two bounds in each of 76 worlds, two would fail by chance.
+    assert VALIDITY.verdict(world, line, 250, errors=3) != "FAILED", line

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import importlib
+import os
 import secrets
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +27,8 @@ from servicegap.models.weights import find_weights, known_weights, sha256_of
 
 #: Calls computed together. More bring little on a processor, and cost memory.
 SLOTS = 8
+#: Threads beyond these bring little to models as small as these.
+MOST_THREADS = 4
 #: Sampling that llama.cpp applies where a request is silent, as its server lists it.
 _SAMPLING = [
     *("temperature", "top_k", "top_p", "min_p", "typical_p", "top_n_sigma", "xtc_probability"),
@@ -63,6 +67,7 @@ class LocalModel:
         self._name = name
         self._context = context
         self._header: Header | None = None
+        self._threads = 1
         self._server: Any = None
         self._key = secrets.token_urlsafe()  # so that no web page or other user can ask this server
         self._client: OpenAIModel | None = None
@@ -77,6 +82,7 @@ class LocalModel:
         WeightsError
             If the file is absent, is no GGUF file, or cannot be fetched.
         """
+        self._threads = _make_threads_wait_quietly()
         xllamacpp = _xllamacpp()
         path = await self._find()
         self._header = await asyncio.to_thread(read_header, path)
@@ -106,7 +112,7 @@ class LocalModel:
             "chat_template_sha256": hashlib.sha256(template.encode()).hexdigest() if template else None,
             "context": self._context,
             "slots": self.concurrency,
-            "threads": 1,
+            "threads": self._threads,
             "server_defaults": {key: _rounded(defaults[key]) for key in _SAMPLING if key in defaults},
             "xllamacpp": xllamacpp.__version__,
             "build": xllamacpp.BUILD_INFO,
@@ -176,9 +182,8 @@ class LocalModel:
         params = xllamacpp.CommonParams()
         params.model.path = str(path)
         params.model_alias = {path.name}
-        # More threads than free cores wait for one another: 50 tokens a second become 4.
-        params.cpuparams.n_threads = 1
-        params.cpuparams_batch.n_threads = 1
+        params.cpuparams.n_threads = self._threads
+        params.cpuparams_batch.n_threads = self._threads
         params.n_parallel = self.concurrency
         params.n_ctx = self.concurrency * self._context
         params.cont_batching = True
@@ -215,6 +220,22 @@ class LocalModel:
 def is_path(name: str) -> bool:
     """Return whether what follows ``local:`` is the path of a file, not a known model's name."""
     return name.endswith(".gguf") or "/" in name or "\\" in name
+
+
+def _make_threads_wait_quietly() -> int:
+    """Return how many threads to compute with, having told OpenMP to let them sleep while they wait.
+
+    OpenMP's threads spin by default: on cores that are not all free, 50 tokens a second become 4. Its
+    library reads these variables once, when it is loaded; if that has happened without them, or on a
+    system whose wheel does not use it, one thread is the safe choice.
+    """
+    quiet = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
+    if not sys.platform.startswith("linux"):
+        return 1
+    if "xllamacpp" in sys.modules and any(os.environ.get(key) != value for key, value in quiet.items()):
+        return 1
+    os.environ.update(quiet)
+    return min(MOST_THREADS, len(os.sched_getaffinity(0)))
 
 
 def _xllamacpp() -> ModuleType:
