@@ -360,6 +360,22 @@ def test_missing_labels_are_counted() -> None:
     assert ratings.n_missing == 2 and ratings.annotators == ("a",)
 
 
+def test_anything_that_can_be_told_apart_is_a_name() -> None:
+    ratings = collect_ratings(
+        [(1, "a"), (1, "a"), (2, "b")], [1, 2, 1], np.array(["y", "n", "y"], dtype=object)
+    )
+    assert ratings.items == ("(1, 'a')", "(2, 'b')") and ratings.annotators == ("1", "2")
+    nothing = collect_ratings([], [], [], group=[])
+    assert {f.note for f in measured(nothing)} == {"there are no labels"} and confusions(nothing) == ()
+
+
+def test_an_interval_that_rests_on_few_templates_says_so() -> None:
+    rows = [(i, a, "n" if (i < 8 and a == "b") or i % 2 else "y") for i in range(80) for a in "ab"]
+    found = measured(ratings_of(rows, template=[i % 40 for i, *_ in rows]))[0]
+    assert found.low is not None and found.n_templates == 40
+    assert found.note == "all disagreement is in 4 templates: the interval is likely too short"
+
+
 def test_mistakes_are_told_together() -> None:
     with pytest.raises(DataError) as caught:
         collect_ratings(

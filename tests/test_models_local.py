@@ -139,6 +139,24 @@ def test_a_file_that_llama_cpp_cannot_load_is_told(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the wheel uses OpenMP on Linux alone")
+@pytest.mark.parametrize("before", ["", "sys.modules['xllamacpp'] = None"])
+def test_threads_sleep_while_they_wait_or_there_is_one(before: str) -> None:
+    # In a process of its own: OpenMP reads its variables once, and this one may have loaded it.
+    script = f"""
+import os, sys
+{before}
+from servicegap.models.local import _make_threads_wait_quietly
+print(_make_threads_wait_quietly(), os.environ.get("OMP_WAIT_POLICY"))
+"""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("OMP", "GOMP"))}
+    ended = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    several = min(4, len(os.sched_getaffinity(0)))
+    assert ended.stdout == ("1 None\n" if before else f"{several} passive\n")
+
+
 # The real thing
 
 

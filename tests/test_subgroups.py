@@ -72,5 +72,5 @@ def test_placebo_splits_are_rarely_called() -> None:
 
 
 def test_placebo_needs_names_that_differ() -> None:
-    assert "3 names cannot be split" in str(placebo(table(Y[:, :3]), "g0", RNG).note)
+    assert "3 names give too few" in str(placebo(table(Y[:, :3]), "g0", RNG).note)
     assert "no split could be tested" in str(placebo(table(np.ones((1, 6, 4))), "g0", RNG).note)

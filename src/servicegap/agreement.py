@@ -8,8 +8,9 @@ Not here: whether the labels are right, and correction for automatic labels that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -29,8 +30,8 @@ from servicegap.agreement_coefficients import (
 from servicegap.agreement_ratings import Ratings
 from servicegap.errors import DataError
 
-#: With fewer templates than this the interval was too short in simulations (85 to 90 % for 95 %).
-FEW_TEMPLATES = 10
+#: Where fewer templates than this hold all the disagreement, intervals were too short in simulations.
+FEW_CLUSTERS = 10
 
 _LEAST_REPLICATES = 100
 
@@ -126,9 +127,10 @@ def agreement(
         problems.append(f"replicates is {replicates}; give {_LEAST_REPLICATES} or more")
     if problems:
         raise DataError(*problems)
+    resample = partial(resample_clusters, rng=rng, level=level, replicates=replicates)
     found: list[Agreement] = []
     for part in _parts(ratings):
-        found += _of_part(part, rng, level, replicates)
+        found += _of_part(part, level, resample)
     return tuple(found)
 
 
@@ -145,16 +147,33 @@ class _Part:
         """Whether only labels from either side of two backgrounds are compared."""
         return "other_background" in self.of
 
+    @property
+    def cluster(self) -> str:
+        """What is resampled."""
+        return "template" if self.ratings.templates else "item"
+
+    def n_clusters(self, pairs: LabelPairs) -> int:
+        """Count the clusters of some pairs."""
+        return len(np.unique(pairs.template if self.ratings.templates else pairs.item))
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """A record without its value, the clusters where labels are compared, and those where some differ.
+
+    The last is None where no label that is compared is of the category.
+    """
+
+    blank: Agreement
+    n_clusters: int
+    n_differing: int | None
+
 
 def _parts(ratings: Ratings) -> Iterator[_Part]:
     yield _Part(ratings, label_pairs(ratings), {})
-    for kind, names, codes in (
-        ("group", ratings.groups, ratings.group),
-        ("round", ratings.rounds, ratings.round),
-        ("background", ratings.backgrounds, ratings.background),
-    ):
-        for number, name in enumerate(names):
-            inside = ratings.take(codes == number)
+    for kind in ("group", "round", "background"):
+        for number, name in enumerate(getattr(ratings, f"{kind}s")):
+            inside = ratings.take(getattr(ratings, kind) == number)
             yield _Part(inside, label_pairs(inside), {kind: name})
     told = np.full(len(ratings.annotators), -1)
     told[ratings.annotator] = ratings.background
@@ -165,39 +184,55 @@ def _parts(ratings: Ratings) -> Iterator[_Part]:
         yield _Part(inside, pairs.take(told[pairs.first] != told[pairs.second]), of)
 
 
-def _of_part(part: _Part, rng: np.random.Generator, level: float, replicates: int) -> Iterator[Agreement]:
+def _of_part(part: _Part, level: float, resample: Callable[..., Resampled]) -> Iterator[Agreement]:
     measures: tuple[Measure, ...] = ("percent", "cohen") if part.across else MEASURES
-    blank = _blank(part, part.pairs, level)
-    blanks = [
-        replace(blank, measure=measure, category=category)
+    figures = _of_everyone(part, level, measures)
+    sharing: list[list[int]] = []
+    if len(part.pairs.item):
+        sums = cluster_sums(part.ratings, part.pairs)
+        sharing = [] if part.of else sums.annotators.tolist()
+        figures += [_of_two(part, level, one, other) for one, other in sharing]
+
+        def compute(totals: Floats) -> Floats:
+            found = (coefficients_across if part.across else coefficients)(totals, sums)
+            each = cohen_pairs(totals, sums)[0][:, : len(sharing), 0]
+            return np.concatenate([*(found[measure] for measure in measures), each], axis=1)
+
+        drawn = resample(sums.table, compute, np.array([figure.n_clusters for figure in figures]))
+        total = np.asarray(sums.table.sum(axis=0), dtype=float)[None, :]
+        undefined = np.isnan(cohen_pairs(total, sums)[0][0]).sum(axis=0)
+        for number, figure in enumerate(figures):
+            left_out = int(undefined[number % len(undefined)]) if _is_mean(figure.blank) else 0
+            yield _filled(figure, drawn, number, left_out, part)
+    else:
+        yield from (replace(figure.blank, note=_nothing_to_compare(part.ratings)) for figure in figures)
+    if not part.of:
+        yield from _without_shared_items(part, level, sharing)
+
+
+def _of_everyone(part: _Part, level: float, measures: tuple[Measure, ...]) -> list[_Figure]:
+    """Describe the figures over all annotators: each measure over all categories, then for each category."""
+    pairs = part.pairs
+    differ = pairs.label_first != pairs.label_second
+    of: dict[str | None, int | None] = {None: part.n_clusters(pairs.take(differ))}
+    for number, category in enumerate(part.ratings.categories):
+        chosen = (pairs.label_first == number) | (pairs.label_second == number)
+        of[category] = part.n_clusters(pairs.take(differ & chosen)) if chosen.any() else None
+    blank = _blank(part, pairs, level)
+    return [
+        _Figure(replace(blank, measure=measure, category=category), part.n_clusters(pairs), n_differing)
         for measure in measures
-        for category in (None, *part.ratings.categories)
+        for category, n_differing in of.items()
     ]
-    if not len(part.pairs.item):
-        yield from (replace(blank, note=_nothing_to_compare(part.ratings)) for blank in blanks)
-        return
-    sums = cluster_sums(part.ratings, part.pairs)
-    of_two = [] if part.of else [_of_two(part, level, *two) for two in sums.annotators.tolist()]
 
-    def figures(totals: Floats) -> Floats:
-        found = (coefficients_across if part.across else coefficients)(totals, sums)
-        columns = [found[measure] for measure in measures]
-        return np.concatenate([*columns, cohen_pairs(totals, sums)[0][:, : len(of_two), 0]], axis=1)
 
-    n_clusters = np.array([n for _, n in [(blank, _n_clusters(part, part.pairs))] * len(blanks) + of_two])
-    found = resample_clusters(sums.table, figures, n_clusters, rng, level=level, replicates=replicates)
-    total = np.asarray(sums.table.sum(axis=0), dtype=float)[None, :]
-    lacking = np.isnan(cohen_pairs(total, sums)[0][0]).sum(axis=0)
-    used = set(np.union1d(part.pairs.label_first, part.pairs.label_second).tolist())
-    chosen = {part.ratings.categories[number] for number in used}
-    for number, blank in enumerate(blanks + [blank for blank, _ in of_two]):
-        if blank.category is not None and blank.category not in chosen:
-            yield replace(blank, note=f"no label that is compared is {blank.category!r}")
-        else:
-            filled = _filled(blank, found, number, int(n_clusters[number]), part)
-            undefined = lacking[number % len(lacking)] if blank.annotators is None else 0
-            yield _with_left_out(filled, int(undefined)) if blank.measure == "cohen" else filled
-    yield from [] if part.of else _without_shared_items(part, level, sums.annotators.tolist())
+def _of_two(part: _Part, level: float, one: int, other: int) -> _Figure:
+    """Describe Cohen's kappa of two annotators."""
+    pairs = part.pairs.take((part.pairs.first == one) & (part.pairs.second == other))
+    names = part.ratings.annotators[one], part.ratings.annotators[other]
+    blank = replace(_blank(part, pairs, level), measure="cohen", annotators=names, n_annotators=2)
+    differ = pairs.label_first != pairs.label_second
+    return _Figure(blank, part.n_clusters(pairs), part.n_clusters(pairs.take(differ)))
 
 
 def _blank(part: _Part, pairs: LabelPairs, level: float) -> Agreement:
@@ -208,59 +243,47 @@ def _blank(part: _Part, pairs: LabelPairs, level: float) -> Agreement:
         n_items=len(np.unique(pairs.item)),
         n_annotators=len(np.unique(part.ratings.annotator)),
         n_pairs=len(pairs.item),
-        n_templates=_n_clusters(part, pairs) if part.ratings.templates else None,
+        n_templates=part.n_clusters(pairs) if part.ratings.templates else None,
         **part.of,  # type: ignore[arg-type]  # the keys are those of fields that hold text
     )
-
-
-def _of_two(part: _Part, level: float, one: int, other: int) -> tuple[Agreement, int]:
-    """Two annotators' record without its value, and the clusters in which they are compared."""
-    pairs = part.pairs.take((part.pairs.first == one) & (part.pairs.second == other))
-    names = part.ratings.annotators[one], part.ratings.annotators[other]
-    blank = replace(_blank(part, pairs, level), measure="cohen", annotators=names, n_annotators=2)
-    return blank, _n_clusters(part, pairs)
 
 
 def _without_shared_items(part: _Part, level: float, sharing: list[list[int]]) -> Iterator[Agreement]:
     for one, other in combinations(range(len(part.ratings.annotators)), 2):
         if [one, other] not in sharing:
-            blank, _ = _of_two(part, level, one, other)
-            yield replace(blank, note="these two labelled no item in common")
+            yield replace(_of_two(part, level, one, other).blank, note="these two labelled no item in common")
 
 
-def _n_clusters(part: _Part, pairs: LabelPairs) -> int:
-    return len(np.unique(pairs.template if part.ratings.templates else pairs.item))
+def _is_mean(blank: Agreement) -> bool:
+    return blank.measure == "cohen" and blank.annotators is None
 
 
-def _filled(blank: Agreement, found: Resampled, number: int, n_clusters: int, part: _Part) -> Agreement:
+def _filled(figure: _Figure, drawn: Resampled, number: int, left_out: int, part: _Part) -> Agreement:
     """Put a figure and its interval into its record, or the reasons why there are none."""
-    if np.isnan(found.value[number]):
+    blank, value, low, high = figure.blank, drawn.value[number], drawn.low[number], drawn.high[number]
+    if figure.n_differing is None:
+        return replace(blank, note=f"no label that is compared is {blank.category!r}")
+    if np.isnan(value):
         few = blank.measure == "ac1" and len(part.ratings.categories) < 2
         return replace(blank, note=_ONE_CATEGORY if few else _ALL_ALIKE)
-    value = float(found.value[number])
-    kind = "templates" if part.ratings.templates else "items"
-    remark = None
-    if n_clusters < LEAST_CLUSTERS:
-        remark = f"{n_clusters} {kind} with labels to compare; an interval needs {LEAST_CLUSTERS} or more"
-    elif not found.varied[number]:
-        remark = "no disagreement was seen" if value == 1 else "all resamples give the same"
-        remark += f", so resampling {kind} gives no interval"
-    elif np.isnan(found.low[number]):
-        remark = f"undefined in {1 - found.defined[number]:.0%} of the resamples, so there is no interval"
-    elif n_clusters < FEW_TEMPLATES:
-        remark = f"{n_clusters} {kind} only: the interval is likely too short"
-    if remark is not None and np.isnan(found.low[number]):
-        return replace(blank, value=value, note=remark)
-    low, high = float(found.low[number]), float(found.high[number])
-    return replace(blank, value=value, low=low, high=high, note=remark)
-
-
-def _with_left_out(mean: Agreement, undefined: int) -> Agreement:
-    """Say how many pairs of annotators a mean leaves out."""
-    if mean.value is None or not undefined:
-        return mean
-    told = f"the mean leaves out {undefined} pairs of annotators, whose kappa is undefined"
-    return replace(mean, note=told if mean.note is None else f"{mean.note}; {told}")
+    notes = []
+    if figure.n_clusters < LEAST_CLUSTERS:
+        told = f"{figure.n_clusters} {part.cluster}s with labels to compare"
+        notes.append(f"{told}; an interval needs {LEAST_CLUSTERS} or more")
+    elif not drawn.varied[number]:
+        seen = "no disagreement was seen" if value == 1 else "all resamples give the same"
+        notes.append(f"{seen}, so resampling {part.cluster}s gives no interval")
+    elif np.isnan(low):
+        notes.append(f"undefined in {1 - drawn.defined[number]:.0%} of the resamples, so without an interval")
+    elif figure.n_differing < FEW_CLUSTERS:
+        held = f"all disagreement is in {figure.n_differing} {part.cluster}s"
+        notes.append(f"{held}: the interval is likely too short")
+    if left_out:
+        notes.append(f"the mean leaves out {left_out} pairs of annotators, whose kappa is undefined")
+    limits = (None, None) if np.isnan(low) else (float(low), float(high))
+    return replace(
+        blank, value=float(value), low=limits[0], high=limits[1], note="; ".join(notes) if notes else None
+    )
 
 
 def _nothing_to_compare(ratings: Ratings) -> str:

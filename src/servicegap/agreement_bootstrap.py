@@ -1,7 +1,7 @@
 """Intervals by resampling clusters, for any function of sums over clusters.
 
 Labels of one template are alike, so templates are drawn, never labels. A plain percentile interval is too
-short here (measured: 80 to 93 % instead of 95 %); see docs/agreement.md for what is done about it.
+short here (70 to 95 % instead of 95 % in simulations); see docs/agreement.md for what is done about it.
 
 Not here: what the sums are (agreement_coefficients.py).
 """
@@ -79,9 +79,10 @@ def resample_clusters(
 
     References
     ----------
-    Efron (1987), Better bootstrap confidence intervals, section 4, acceleration by the jackknife. The
-    tail is widened for few clusters as in Hesterberg (2015), What teachers should know about the bootstrap,
-    section 4.4: Phi(-sqrt(n/(n-1)) t) in place of (1 - level) / 2, t with n - 1 degrees of freedom.
+    Efron (1987), Better bootstrap confidence intervals; acceleration by the jackknife. The tails are
+    widened for few clusters as in the expanded percentile interval of Hesterberg (2015), What teachers
+    should know about the bootstrap: Phi(-sqrt(n/(n-1)) t) in place of (1 - level) / 2, t with n - 1 degrees
+    of freedom.
     """
     value = figures(np.asarray(table.sum(axis=0), dtype=float)[None, :])[0]
     drawn = _drawn(table, figures, rng, replicates)

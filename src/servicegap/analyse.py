@@ -45,6 +45,7 @@ def analyse(study: Study, store: Store, design: Design) -> dict[str, Any]:
     frame = labelled_responses(study, store)
     runs = read_runs(store)
     collection = collection_counts(study, design, frame)
+    found = estimate_all(frame, study.plan.plan)
     return {
         "schema": RESULTS_SCHEMA,
         "version": __version__,
@@ -55,7 +56,8 @@ def analyse(study: Study, store: Store, design: Design) -> dict[str, Any]:
         "design": study_design(study, design),
         "labels": {"kind": kind_of_labels(frame), "annotators": annotators(frame)},
         "collection": collection,
-        "estimates": [asdict(estimate) for estimate in estimate_all(frame, study.plan.plan)],
+        "estimates": [asdict(estimate) for estimate in found.estimates],
+        "remarks": [asdict(remark) for remark in found.remarks],
         "warnings": [*design.warnings, *warnings(frame, collection, runs)],
         "provenance": runs,
     }
@@ -78,6 +80,7 @@ def analyse_table(path: Path, columns: dict[str, str], plan: AnalysisPlan) -> di
         If the file cannot be read, a column is missing, or labels are no categories.
     """
     frame = read_table(path, columns)
+    found = estimate_all(frame, plan)
     return {
         "schema": RESULTS_SCHEMA,
         "version": __version__,
@@ -90,7 +93,8 @@ def analyse_table(path: Path, columns: dict[str, str], plan: AnalysisPlan) -> di
         "design": table_design(frame, plan),
         "labels": {"kind": kind_of_labels(frame), "annotators": annotators(frame)},
         "collection": [],
-        "estimates": [asdict(estimate) for estimate in estimate_all(frame, plan)],
+        "estimates": [asdict(estimate) for estimate in found.estimates],
+        "remarks": [asdict(remark) for remark in found.remarks],
         "warnings": warnings(frame, [], []),
         "provenance": [],
     }

@@ -12,7 +12,9 @@ labelled enters the interval by itself, beside names and templates. f enters in 
 tuned on few labels covers too rarely.
 
 Where people and annotator disagree on fewer than 5 labelled responses of a group, the few errors do not tell
-their variance: that group is post-stratified instead (post_stratification.py).
+their variance: that group is post-stratified instead (post_stratification.py). But filling in by automatic
+label makes names and templates look more alike than they are, the more so the worse the annotator is; so the
+interval is then never narrower than the prediction-powered one.
 
 Not here: figures about this corpus alone (corpus_correction.py), what makes a sample doubtful
 (human_sample.py), how often the annotator errs (annotator_errors.py).
@@ -26,19 +28,19 @@ are clusters, and lambda is 1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from math import exp, log
 
 from servicegap.cells import Cells, aggregate
 from servicegap.columns import Column
-from servicegap.comparison import gaps_of
-from servicegap.human_sample import human_sample
-from servicegap.post_stratification import Figure, Proportion, add_reaches
-from servicegap.prediction_powered import LOG_SCALES, Corrected, correct, described
-from servicegap.rare import Limits, effective_size, no_event_limit, square_and_add
-from servicegap.rates import rates_of
-from servicegap.ratios import Kind, ratio_of
+from servicegap.corrected_cells import (
+    CorrectedCells,
+    gaps_of_corrected,
+    rates_of_corrected,
+    ratio_of_corrected,
+)
+from servicegap.human_sample import HumanSample, human_sample
+from servicegap.prediction_powered import correct, described
+from servicegap.ratios import Kind
 from servicegap.records import Estimate
 
 
@@ -99,9 +101,7 @@ def corrected_rates(
     (0.75, 'corrected')
     """
     sample = human_sample(score, label, probability, group, template, fitted_on=fitted_on, fold=fold)
-    corrected = correct(sample)
-    cells = _cells(corrected, group, signal, template)
-    found = _rates(cells, corrected, level, outcome_name)
+    found = rates_of_corrected(_cells(sample, group, signal, template), level, outcome_name)
     return {name: described(rate, sample, [name], rate.method or "") for name, rate in found.items()}
 
 
@@ -153,16 +153,10 @@ def corrected_gaps(
     0.5
     """
     sample = human_sample(score, label, probability, group, template, fitted_on=fitted_on, fold=fold)
-    corrected = correct(sample)
-    cells = _cells(corrected, group, signal, template)
-    found = gaps_of(cells, reference=reference, level=level, outcome_name=outcome_name)
-    rates = _rates(cells, corrected, level, outcome_name)
-    other = str(reference)
-    gaps = {
-        name: _gap(estimate, corrected.between(name, other), [rates[name], rates[other]])
-        for name, estimate in found.items()
+    found = gaps_of_corrected(_cells(sample, group, signal, template), str(reference), level, outcome_name)
+    return {
+        name: described(gap, sample, [name, str(reference)], gap.method or "") for name, gap in found.items()
     }
-    return {name: described(gap, sample, [name, other], gap.method or "") for name, gap in gaps.items()}
 
 
 def corrected_ratio(
@@ -203,88 +197,22 @@ def corrected_ratio(
         As in :func:`corrected_rates`; a group that is not there.
     """
     sample = human_sample(score, label, probability, group, template, fitted_on=fitted_on, fold=fold)
-    corrected = correct(sample)
-    cells = _cells(corrected, group, signal, template)
-    found = ratio_of(cells, of, reference, kind, level=level, outcome_name=outcome_name)
-    rates = rates_of(cells, level=level)
-    parts = [
-        part.scaled(sign * LOG_SCALES[kind].slope(rate))
-        for name, sign in ((of, 1), (reference, -1))
-        if (rate := rates[name].value) is not None and 0 < rate < 1
-        for part in corrected.proportions[name]
-    ]
-    return described(_ratio(found, parts), sample, [of, reference], found.method or "")
-
-
-def _cells(corrected: Corrected, group: Column, signal: Column, template: Column) -> Cells:
-    """Sum pseudo-outcomes up; their means are proportions, though single ones lie outside 0 to 1."""
-    cells = aggregate(corrected.outcome, group, signal, template)
-    return cells if cells.scale == "yes/no" else replace(cells, scale="proportion")
-
-
-def _rates(cells: Cells, corrected: Corrected, level: float, outcome_name: str) -> dict[str, Estimate]:
-    found = rates_of(cells, level=level, outcome_name=outcome_name)
-    effects = [effect for effect in map(_design_effect, found.values()) if effect is not None]
-    typical = sum(effects) / len(effects) if effects else None
-    return {
-        name: _widened_rate(_with_limits(rate, typical), corrected.proportions[name])
-        for name, rate in found.items()
-    }
-
-
-def _design_effect(rate: Estimate) -> float | None:
-    """Crossed variance over that of as many independent responses."""
-    if rate.value is None or rate.se is None or not rate.n_responses or not 0 < rate.value < 1:
-        return None
-    return rate.se**2 / (rate.value * (1 - rate.value) / rate.n_responses)
-
-
-def _with_limits(rate: Estimate, typical: float | None) -> Estimate:
-    """Give a group in which neither annotator nor people saw the outcome (or a lack of it) a limit."""
-    if rate.value not in (0, 1) or rate.low is not None or rate.level is None or not rate.n_responses:
-        return rate
-    size = effective_size(rate.n_responses, typical, rate.n_signals or 1, rate.n_templates or 1)
-    limit = no_event_limit(size, rate.level)
-    low, high = (0.0, limit) if rate.value == 0 else (1 - limit, 1.0)
-    said = "has the outcome" if rate.value == 0 else "lacks it"
-    note = (
-        f"no response of {rate.group} {said}, by people or annotator: the interval starts from the rule of "
-        f"three on the {size:.0f} independent responses that they are worth"
+    found = ratio_of_corrected(
+        _cells(sample, group, signal, template), of, reference, kind, level, outcome_name
     )
-    return replace(rate, low=low, high=high, method="rule of three", note=note)
+    return described(found, sample, [of, reference], found.method or "")
 
 
-def _widened_rate(rate: Estimate, parts: Sequence[Proportion]) -> Estimate:
-    if rate.value is None or rate.low is None or rate.high is None or rate.level is None or not parts:
-        return rate
-    limits = add_reaches(rate.value, Limits(rate.low, rate.high), parts, rate.level)
-    se = Figure(rate.value, rate.se**2, 1.0, tuple(parts)).se if rate.se is not None else None
-    return replace(rate, low=max(limits.low, 0.0), high=min(limits.high, 1.0), se=se)
+def _cells(sample: HumanSample, group: Column, signal: Column, template: Column) -> CorrectedCells:
+    """Sum up what stands for the outcomes."""
+    corrected = correct(sample)
+    return CorrectedCells(
+        filled=_proportions(aggregate(corrected.outcome, group, signal, template)),
+        powered=_proportions(aggregate(corrected.powered, group, signal, template)),
+        shares=corrected.proportions,
+    )
 
 
-def _gap(gap: Estimate, parts: Sequence[Proportion], rates: Sequence[Estimate]) -> Estimate:
-    """Widen a gap by its counted shares; where a group shows no outcome at all, add the rates' intervals."""
-    if gap.value is not None and gap.low is None:
-        steady = [rate for rate in rates if rate.method == "rule of three"]
-        known = [
-            (rate.value, Limits(rate.low, rate.high))
-            for rate in rates
-            if rate.value is not None and rate.low is not None and rate.high is not None
-        ]
-        if len(steady) == 1 and len(known) == 2:
-            joint = square_and_add(*known[0], *known[1])
-            method = "square-and-add of crossed and rule of three"
-            return replace(gap, low=joint.low, high=joint.high, method=method)
-    if gap.value is None or gap.se is None or gap.df is None or gap.level is None or not parts:
-        return gap
-    figure = Figure(gap.value, gap.se**2, gap.df, tuple(parts))
-    limit = figure.limits(gap.level)
-    return replace(gap, low=max(limit.low, -1.0), high=min(limit.high, 1.0), se=figure.se, p=figure.p)
-
-
-def _ratio(ratio: Estimate, parts: Sequence[Proportion]) -> Estimate:
-    if ratio.value is None or ratio.se is None or ratio.df is None or ratio.level is None or not parts:
-        return ratio
-    figure = Figure(log(ratio.value), ratio.se**2, ratio.df, tuple(parts))
-    limits = figure.limits(ratio.level)
-    return replace(ratio, low=exp(limits.low), high=exp(limits.high), se=figure.se, p=figure.p)
+def _proportions(cells: Cells) -> Cells:
+    """Say that the means are proportions, though single pseudo-outcomes lie outside 0 to 1."""
+    return cells if cells.scale == "yes/no" else replace(cells, scale="proportion")

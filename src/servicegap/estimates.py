@@ -1,9 +1,11 @@
 """A table of labelled responses -> every estimate of the analysis plan, and the exploratory ones.
 
 Primary templates are those that carry a stereotype (all of them, where none does). Neutral templates
-never enter a primary gap, and the no-signal control no gap at all.
+never enter a primary gap, and the no-signal control no gap at all. Responses are summed up into cells
+once for each model and condition; after that no step depends on how many there are.
 
-Not here: the formulas (disparity.py), where the table comes from (labels.py, formats/), results.json.
+Not here: the formulas (disparity.py and its family), what stands beside the planned gaps (beside.py),
+where the table comes from (labels.py, formats/), results.json.
 """
 
 from __future__ import annotations
@@ -11,40 +13,81 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import polars as pl
 
-from servicegap.disparity import contrasts, gaps, naive_gaps, rates
+from servicegap.beside import Remark, stand_beside
+from servicegap.categories import CategoryCells, count_categories, shares_of
+from servicegap.cells import Cells
+from servicegap.comparison import contrasts_of, gaps_of
 from servicegap.errors import DataError
 from servicegap.labels import kind_of_labels
 from servicegap.multiplicity import benjamini_hochberg, holm
-from servicegap.records import CATEGORIES, OUTCOMES, Estimate
+from servicegap.naive import naive_gaps_of
+from servicegap.rates import rates_of
+from servicegap.records import CONTROL, OUTCOMES, Estimate
+from servicegap.single import name_rates
 from servicegap.study import AnalysisPlan
 
-#: How estimates name the group of the no-signal control.
-CONTROL = "no signal"
+#: The part of a template without a stereotype.
+NEUTRAL = "neutral"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """All estimates, and what they come to in words."""
+
+    estimates: list[Estimate]
+    remarks: list[Remark]
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The responses of one model under one condition, and what is asked of them."""
+    """The named responses of one model under one condition; ``cells.part`` is a template's target."""
 
-    frame: pl.DataFrame
+    counted: CategoryCells
     plan: AnalysisPlan
-
-    def only(self, *predicates: pl.Expr) -> _Run:
-        return replace(self, frame=self.frame.filter(*predicates))
 
     @property
     def groups(self) -> list[str]:
-        return sorted(set(self.frame["group"]) - {self.plan.reference})
+        return sorted(set(self.counted.cells.group) - {self.plan.reference})
+
+    @property
+    def targets(self) -> list[str]:
+        return sorted(set(self.counted.cells.part or ()) - {NEUTRAL})
+
+    @property
+    def has_neutral(self) -> bool:
+        return NEUTRAL in (self.counted.cells.part or ())
+
+    @property
+    def primary(self) -> _Run:
+        """The part of the run that planned gaps are about."""
+        # Where no template carries a stereotype (somebody's own table, say), all of them are primary.
+        return self.on([part != NEUTRAL for part in self.counted.cells.part or ()]) if self.targets else self
+
+    def on(self, templates: Sequence[bool]) -> _Run:
+        columns = np.flatnonzero(templates)
+        found = replace(
+            self.counted,
+            cells=self.counted.cells.take(columns=columns),
+            counts=self.counted.counts[:, columns],
+        )
+        return replace(self, counted=found)
+
+    def on_target(self, target: str) -> _Run:
+        return self.on([part == target for part in self.counted.cells.part or ()])
+
+    def cells(self, outcome: str) -> Cells:
+        return self.counted.outcome(OUTCOMES[outcome])
 
     @property
     def comparable(self) -> bool:
         """Whether there are responses about the reference and about another group."""
-        return bool(self.groups) and self.plan.reference in set(self.frame["group"])
+        return bool(self.groups) and self.plan.reference in self.counted.cells.group
 
 
-def estimate_all(frame: pl.DataFrame, plan: AnalysisPlan) -> list[Estimate]:
+def estimate_all(frame: pl.DataFrame, plan: AnalysisPlan) -> Estimated:
     """Return every estimate, model by model and condition by condition.
 
     Parameters
@@ -54,7 +97,7 @@ def estimate_all(frame: pl.DataFrame, plan: AnalysisPlan) -> list[Estimate]:
         label), and where known ``gender, commonness``. ``group`` null = the no-signal control,
         ``category`` null = no label, ``target`` null = a template without a stereotype.
     plan : AnalysisPlan
-        Primary outcome, reference and level.
+        Primary outcome, reference, level and margin.
 
     Raises
     ------
@@ -62,14 +105,18 @@ def estimate_all(frame: pl.DataFrame, plan: AnalysisPlan) -> list[Estimate]:
         If there is no response of the reference, or of no other group.
     """
     _check_groups(frame, plan.reference)
-    found: list[Estimate] = []
+    found = Estimated([], [])
     for (model, condition), part in frame.sort("model", "condition").group_by(
         "model", "condition", maintain_order=True
     ):
         # By run: a model that people labelled is not made uncertain by another that a machine labelled.
         labels = kind_of_labels(part)
-        for estimate in _adjusted(list(_of_run(_Run(part, plan)))):
-            found.append(replace(estimate, model=model, condition=condition, labels=labels))
+        made = _of_run(part, plan)
+        found.estimates.extend(
+            replace(estimate, model=model, condition=condition, labels=labels)
+            for estimate in _adjusted(made.estimates)
+        )
+        found.remarks.extend(replace(remark, model=model, condition=condition) for remark in made.remarks)
     return found
 
 
@@ -85,55 +132,66 @@ def _check_groups(frame: pl.DataFrame, reference: str) -> None:
         raise DataError(f"all responses are about {reference!r}; a gap needs another group to compare")
 
 
-def _of_run(run: _Run) -> Iterator[Estimate]:
-    control = run.only(pl.col("group").is_null())
-    named = run.only(pl.col("group").is_not_null())
-    targeted = named.only(pl.col("target").is_not_null())
-    # Where no template carries a stereotype (somebody's own table, say), all of them are primary.
-    primary = targeted if targeted.frame.height else named
-    outcomes = sorted(OUTCOMES, key=lambda outcome: outcome != run.plan.primary)
+def _of_run(frame: pl.DataFrame, plan: AnalysisPlan) -> Estimated:
+    control = frame.filter(pl.col("group").is_null())
+    named = frame.filter(pl.col("group").is_not_null())
+    estimates: list[Estimate] = []
+    remarks: list[Remark] = []
+    outcomes = sorted(OUTCOMES, key=lambda outcome: outcome != plan.primary)
+    if control.height:
+        estimates += [_control_rate(control, outcome) for outcome in outcomes]
+    if not named.height:
+        return Estimated(estimates, remarks)
+    run = _Run(_counted(named), plan)
+    primary = run.primary
     for outcome in outcomes:
-        yield from _rates(primary, outcome)
-        yield from _gaps(primary, outcome)
-        yield from _naive(primary, outcome)
+        cells = primary.cells(outcome)
+        estimates += rates_of(cells, level=plan.level, outcome_name=outcome).values()
+        planned = outcome == plan.primary
+        estimates += [replace(estimate, planned=planned) for estimate in _gaps(primary, outcome)]
+        estimates += _naive(primary, outcome)
     for outcome in outcomes:
-        yield from _control_rate(control, outcome)
-        yield from _by_target(named, outcome)
-        yield from _signal_rates(primary, outcome)
-    for category in CATEGORIES:
-        yield from _shares(primary, category)
+        estimates += _by_target(run, outcome)
+        estimates += _signal_rates(primary.cells(outcome), plan, outcome)
+    for shares in shares_of(primary.counted, level=plan.level).values():
+        estimates += shares.values()
+    if primary.comparable:
+        beside = stand_beside(primary.counted, plan)
+        estimates += beside.estimates
+        remarks += beside.remarks
+    return Estimated(estimates, remarks)
 
 
-def _yes(frame: pl.DataFrame, outcome: str) -> pl.Series:
-    """Return 1.0 where a response has the outcome, 0.0 where not, null where it has no label."""
-    categories = OUTCOMES.get(outcome, {outcome})
-    return frame["category"].is_in(list(categories)).cast(pl.Float64)
-
-
-def _rates(run: _Run, outcome: str) -> list[Estimate]:
-    f = run.frame
-    found = rates(
-        _yes(f, outcome), f["group"], f["signal"], f["template"], level=run.plan.level, outcome_name=outcome
+def _counted(named: pl.DataFrame) -> CategoryCells:
+    known = [
+        name
+        for name in ("gender", "commonness")
+        if name in named.columns and named[name].null_count() < named.height
+    ]
+    return count_categories(
+        named["category"],
+        named["group"],
+        named["signal"],
+        named["template"],
+        strata={name: named[name] for name in known},
+        part=named["target"].fill_null(NEUTRAL),
     )
-    return list(found.values())
 
 
 def _gaps(run: _Run, outcome: str) -> list[Estimate]:
-    f = run.frame
-    planned = outcome == run.plan.primary
     if not run.comparable:
-        return [replace(estimate, planned=planned) for estimate in _undefined(run, "gap", outcome)]
-    found = gaps(
-        _yes(f, outcome),
-        f["group"],
-        f["signal"],
-        f["template"],
-        reference=run.plan.reference,
-        level=run.plan.level,
-        strata=_strata(f),
-        outcome_name=outcome,
-    )
-    return [replace(estimate, planned=planned) for estimate in found.values()]
+        return _undefined(run, "gap", outcome)
+    cells = run.cells(outcome)
+    found = gaps_of(cells, reference=run.plan.reference, level=run.plan.level, outcome_name=outcome)
+    return list(found.values())
+
+
+def _naive(run: _Run, outcome: str) -> list[Estimate]:
+    if not run.comparable:
+        return _undefined(run, "naive_gap", outcome)
+    cells = run.cells(outcome)
+    found = naive_gaps_of(cells, reference=run.plan.reference, level=run.plan.level, outcome_name=outcome)
+    return list(found.values())
 
 
 def _undefined(run: _Run, kind: str, outcome: str) -> list[Estimate]:
@@ -151,135 +209,72 @@ def _undefined(run: _Run, kind: str, outcome: str) -> list[Estimate]:
     ]
 
 
-def _strata(frame: pl.DataFrame) -> dict[str, pl.Series] | None:
-    known = [
-        name
-        for name in ("gender", "commonness")
-        if name in frame.columns and frame[name].null_count() < frame.height
-    ]
-    return {name: frame[name] for name in known} or None
-
-
-def _naive(run: _Run, outcome: str) -> list[Estimate]:
-    f = run.frame
-    if not run.comparable:
-        return _undefined(run, "naive_gap", outcome)
-    found = naive_gaps(
-        _yes(f, outcome),
-        f["group"],
-        f["signal"],
-        f["template"],
-        reference=run.plan.reference,
-        level=run.plan.level,
-        outcome_name=outcome,
-    )
-    return list(found.values())
-
-
-def _control_rate(run: _Run, outcome: str) -> list[Estimate]:
+def _control_rate(control: pl.DataFrame, outcome: str) -> Estimate:
     # One signal has no spread between names: its rate is shown, without an interval.
-    labelled = _yes(run.frame, outcome).drop_nulls()
-    if not run.frame.height:
-        return []
-    return [
-        Estimate(
-            kind="rate",
-            outcome=outcome,
-            group=CONTROL,
-            value=_mean(labelled),
-            n_responses=labelled.len(),
-            n_missing=run.frame.height - labelled.len(),
-            n_events=int(labelled.sum()),
-            n_signals=1,
-            n_templates=run.frame["template"].n_unique(),
-            method="mean over responses",
-            note="the no-signal control is shown, never tested: one signal has no names to vary over",
-        )
-    ]
+    yes = control["category"].is_in(list(OUTCOMES[outcome])).cast(pl.Float64)
+    labelled = yes.drop_nulls()
+    return Estimate(
+        kind="rate",
+        outcome=outcome,
+        group=CONTROL,
+        value=float(labelled.to_numpy().mean()) if labelled.len() else None,
+        n_responses=labelled.len(),
+        n_missing=control.height - labelled.len(),
+        n_events=int(labelled.sum()),
+        n_signals=1,
+        n_templates=control["template"].n_unique(),
+        method="mean over responses",
+        note="the no-signal control is shown, never tested: one signal has no names to vary over",
+    )
 
 
-def _mean(values: pl.Series) -> float | None:
-    mean = values.mean()
-    return float(mean) if isinstance(mean, int | float) else None
+def _signal_rates(cells: Cells, plan: AnalysisPlan, outcome: str) -> Iterator[Estimate]:
+    for estimate in name_rates(cells, level=plan.level, outcome_name=outcome):
+        # A rate is a rate; that it is of one signal shows in its field.
+        yield replace(estimate, kind="rate") if estimate.kind == "name_rate" else estimate
 
 
 def _by_target(run: _Run, outcome: str) -> Iterator[Estimate]:
     """Yield gaps for each target of the templates, and what they differ by."""
-    targets = sorted(set(run.frame["target"].drop_nulls()))
-    if not targets:
+    if not run.targets:
         return
-    for target in targets:
-        for estimate in _gaps(run.only(pl.col("target") == target), outcome):
-            yield replace(estimate, target=target, planned=False)
-    neutral = pl.col("target").is_null()
-    if run.frame.select(neutral.any()).item():
-        for estimate in _gaps(run.only(neutral), outcome):
-            yield replace(estimate, target="neutral", planned=False)
-        part = pl.when(neutral).then(pl.lit("neutral")).otherwise(pl.lit("targeted"))
-        for estimate in _contrasts(run, outcome, part, "targeted", "neutral"):
+    for target in run.targets:
+        for estimate in _gaps(run.on_target(target), outcome):
+            yield replace(estimate, target=target)
+    if run.has_neutral:
+        for estimate in _gaps(run.on_target(NEUTRAL), outcome):
+            yield replace(estimate, target=NEUTRAL)
+        parts = [part if part == NEUTRAL else "targeted" for part in run.counted.cells.part or ()]
+        for estimate in _contrasts(run, outcome, parts, "targeted", NEUTRAL):
             yield replace(estimate, planned=outcome == run.plan.primary)
     for group in run.groups:
-        if group not in targets:
+        if group not in run.targets:
             continue
-        pair = run.only(pl.col("group").is_in([group, run.plan.reference]))
-        part = (
-            pl.when(pl.col("target") == group)
-            .then(pl.lit("own"))
-            .when(neutral)
-            .then(pl.lit("neutral"))
-            .otherwise(pl.lit("other"))
-        )
-        for subtrahend in ("other", "neutral"):
-            yield from _contrasts(pair, outcome, part, "own", subtrahend)
+        names = {NEUTRAL: NEUTRAL, group: "own"}
+        parts = [names.get(part, "other") for part in run.counted.cells.part or ()]
+        for subtrahend in ("other", NEUTRAL):
+            for estimate in _contrasts(run, outcome, parts, "own", subtrahend):
+                if estimate.group == group:
+                    yield estimate
 
 
-def _contrasts(run: _Run, outcome: str, part: pl.Expr, minuend: str, subtrahend: str) -> list[Estimate]:
-    run = replace(run, frame=run.frame.with_columns(part=part))
-    run = run.only(pl.col("part").is_in([minuend, subtrahend]))
-    f = run.frame
-    target = f"{minuend} - {subtrahend}"
-    if f["part"].n_unique() < 2:
+def _contrasts(
+    run: _Run, outcome: str, parts: Sequence[str], minuend: str, subtrahend: str
+) -> list[Estimate]:
+    if subtrahend not in parts:
         return []
     if not run.comparable:
+        target = f"{minuend} - {subtrahend}"
         return [replace(estimate, target=target) for estimate in _undefined(run, "contrast", outcome)]
-    found = contrasts(
-        _yes(f, outcome),
-        f["group"],
-        f["signal"],
-        f["template"],
-        f["part"],
+    found = contrasts_of(
+        replace(run.cells(outcome), part=tuple(parts)),
         reference=run.plan.reference,
         minuend=minuend,
         subtrahend=subtrahend,
         level=run.plan.level,
         outcome_name=outcome,
     )
-    return [replace(estimate, target=target) for estimate in found.values()]
-
-
-def _signal_rates(run: _Run, outcome: str) -> Iterator[Estimate]:
-    f = run.frame.with_columns(yes=_yes(run.frame, outcome))
-    for (group, signal), part in f.sort("group", "signal").group_by("group", "signal", maintain_order=True):
-        cells = part.group_by("template").agg(pl.col("yes").mean())["yes"]
-        labelled = part["yes"].drop_nulls()
-        yield Estimate(
-            kind="rate",
-            outcome=outcome,
-            group=str(group),
-            signal=str(signal),
-            value=_mean(cells),
-            n_responses=labelled.len(),
-            n_missing=part.height - labelled.len(),
-            n_events=int(labelled.sum()),
-            n_signals=1,
-            n_templates=part["template"].n_unique(),
-            method="mean over templates",
-            note=None if labelled.len() else "no labelled response",
-        )
-
-
-def _shares(run: _Run, category: str) -> list[Estimate]:
-    return [replace(estimate, kind="share") for estimate in _rates(run, category)]
+    return list(found.values())
 
 
 def _adjusted(estimates: Sequence[Estimate]) -> list[Estimate]:
@@ -288,10 +283,14 @@ def _adjusted(estimates: Sequence[Estimate]) -> list[Estimate]:
     families: list[tuple[Callable[[Estimate], bool], Callable[..., list[float | None]]]] = [
         (lambda e: e.planned and e.kind == "gap", holm),
         (lambda e: e.planned and e.kind == "contrast", holm),
-        (lambda e: not e.planned and e.kind in ("gap", "contrast"), benjamini_hochberg),
+        (lambda e: not e.planned and e.kind in EXPLORED, benjamini_hochberg),
     ]
     for belongs, adjust in families:
         places = [i for i, estimate in enumerate(out) if belongs(estimate)]
         for i, p in zip(places, adjust([out[i].p for i in places]), strict=True):
             out[i] = replace(out[i], p_adjusted=p)
     return out
+
+
+#: What is explored beyond the plan, one family of comparisons.
+EXPLORED = frozenset({"gap", "contrast", "level_gap", "interaction", "template_gap"})

@@ -28,8 +28,7 @@ FEWEST_DISAGREEMENTS = 5
 #: The score from which an annotator is taken to say "yes".
 YES = 0.5
 
-# A sample is called not random when its probabilities would give one as odd this rarely: two checks a group
-# and report after report must not cry wolf.
+# A sample is called not random when its probabilities would give one as odd this rarely.
 _ALARM = 0.001
 
 Flags = NDArray[np.bool_]
@@ -115,7 +114,7 @@ class HumanSample:
     def cautions(self, group: str) -> list[str]:
         """Return what makes the correction of a group doubtful, in words."""
         labelled, responses = self.counts(group)
-        if labelled == responses:
+        if labelled == responses or self.obstacle(group):
             return []
         told = []
         abstained = int((self.rows(group) & self.abstained).sum())
@@ -172,7 +171,7 @@ class HumanSample:
                     f"the labels of {group} are no random sample with the stated probabilities: they stand "
                     f"for {found:.0f} {told_as}, where there are {true:.0f} (z {z:.1f})"
                 )
-                break  # one sentence says it
+                break
         return told
 
 

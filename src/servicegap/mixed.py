@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import chdtrc, expit, gammaln, ndtr, ndtri
+from threadpoolctl import threadpool_limits
 
 from servicegap.cells import Cells, Floats
 from servicegap.errors import DataError
@@ -110,10 +111,12 @@ def fit_mixed(
     """
     check_level(level)
     groups = _groups(cells, reference)
-    found = _maximise(cells, groups, interactions, separate=True)
-    null = _maximise(cells, groups, interactions, separate=False)
+    # The matrices are small: on busy cores BLAS threads wait for one another, up to forty times longer.
+    with threadpool_limits(limits=1, user_api="blas"):
+        found = _maximise(cells, groups, interactions, separate=True)
+        null = _maximise(cells, groups, interactions, separate=False)
+        covariance = _covariance(found.model, found.parameters)
     n = len(groups)
-    covariance = _covariance(found.model, found.parameters)
     chi_square = max(2 * (null.value - found.value), 0.0)
     names = ["name", "template", *(("group x template",) if interactions == "all" else ())]
     names += ["name x template"] if interactions != "none" else []

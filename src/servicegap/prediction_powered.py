@@ -37,18 +37,17 @@ class Corrected:
 
     Attributes
     ----------
+    powered : (n,) float
+        Each response's pseudo-outcome; NaN = missing.
     outcome : (n,) float
-        Each response's pseudo-outcome, or what post-stratification fills in; NaN = missing.
+        The same, but what post-stratification fills in for the groups it was used for.
     proportions : dict of str to tuple of Proportion
         For each group the counted shares in its rate; empty where it was not post-stratified.
     """
 
+    powered: Floats
     outcome: Floats
     proportions: dict[str, tuple[Proportion, ...]]
-
-    def between(self, group: str, reference: str) -> tuple[Proportion, ...]:
-        """Return the counted shares in the gap between two groups."""
-        return self.proportions[group] + tuple(part.scaled(-1) for part in self.proportions[reference])
 
 
 def correct(sample: HumanSample) -> Corrected:
@@ -59,14 +58,15 @@ def correct(sample: HumanSample) -> Corrected:
     sample : HumanSample
         Scores and labels. Groups that cannot be corrected keep their scores.
     """
-    outcome = pseudo_outcomes(sample)
+    powered = pseudo_outcomes(sample)
+    outcome = powered.copy()
     proportions: dict[str, tuple[Proportion, ...]] = dict.fromkeys(sample.groups, ())
     for group in sample.groups:
         if sample.obstacle(group) is None and sample.few_disagreements(group):
             filled = post_stratify(sample, group)
             outcome[sample.rows(group)] = filled.outcome
             proportions[group] = filled.proportions
-    return Corrected(outcome, proportions)
+    return Corrected(powered, outcome, proportions)
 
 
 def pseudo_outcomes(sample: HumanSample) -> Floats:

@@ -38,6 +38,10 @@ ErrorKind = Literal[
 RETRYABLE: frozenset[ErrorKind] = frozenset({"transport", "rate_limit", "malformed"})
 
 
+#: How estimates name the group of the no-signal control.
+CONTROL = "no signal"
+
+
 def content_hash(*parts: str) -> str:
     """Return the identifier of some content: 16 hexadecimal digits of its SHA-256.
 

@@ -95,6 +95,7 @@ class AnalysisPlan(_Part):
     primary: Name = "refused"
     reference: Name = "White"
     level: float = Field(default=0.95, gt=0.5, lt=1)
+    margin: float | None = Field(default=None, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _known_outcome(self) -> AnalysisPlan:

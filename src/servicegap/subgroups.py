@@ -18,6 +18,9 @@ from servicegap.rates import NOTHING, check_level
 from servicegap.records import Estimate
 from servicegap.selection import select
 
+#: Six names have ten splits into halves of three; four have three, which say nothing.
+_PLACEBO_NAMES = 6
+
 
 def between_levels(
     cells: Cells,
@@ -163,7 +166,7 @@ def placebo(
     cells : Cells
         Responses summed up into names x templates.
     group : str
-        The group whose names are split, with at least four names.
+        The group whose names are split; with fewer than six names there are too few splits to say anything.
     rng : numpy Generator
         Draws the halves.
     level : float
@@ -193,8 +196,10 @@ def placebo(
         n_signals=len(rows),
         n_templates=len(cells.template),
     )
-    if len(rows) < 4:
-        return replace(base, note=f"{len(rows)} names cannot be split into halves of at least 2")
+    if len(rows) < _PLACEBO_NAMES:
+        return replace(
+            base, note=f"{len(rows)} names give too few different halves; {_PLACEBO_NAMES} are needed"
+        )
     called = defined = 0
     for _ in range(splits):
         half = len(rows) // 2

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from servicegap.records import CATEGORIES, OUTCOMES, Estimate
+from servicegap.records import CATEGORIES, CONTROL, OUTCOMES, Estimate
 from servicegap.report import plots
 from servicegap.report.figure import Figure, as_percent, told
 from servicegap.report.gap_figures import gap_figures, target_figures
 from servicegap.report.notation import UNDEFINED, count, interval, number, percent, value_text
-from servicegap.report.reading import ANY, CONTROL, Results, Run
+from servicegap.report.reading import ANY, Results, Run
 from servicegap.report.rows import Row
 from servicegap.report.visible import visible_text
 from servicegap.report.words import read_as, sentence_start

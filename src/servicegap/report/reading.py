@@ -11,11 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from servicegap.records import Estimate
+from servicegap.records import CONTROL, Estimate
 
 _FIELDS = frozenset(field.name for field in dataclasses.fields(Estimate))
-#: How estimates name the group of the no-signal control.
-CONTROL = "no signal"
 #: Stands for "any value" where None has a meaning.
 ANY: Any = object()
 

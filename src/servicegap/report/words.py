@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from servicegap.records import Estimate
+from servicegap.records import CONTROL, Estimate
 from servicegap.report.notation import count, interval, number, p_value, percent, points
-from servicegap.report.reading import CONTROL, Results, Run
+from servicegap.report.reading import Results, Run
 
 #: ``told``: unlikely to be the chance of names and templates; ``alone``: only if it were the one comparison
 #: made; ``untold``: this design cannot tell it from chance; ``undefined``: no test could be made.
