@@ -72,9 +72,7 @@ def main() -> None:
     parser.add_argument("--latency-ms", type=float, nargs="+", default=[0, 50, 300])
     options = parser.parse_args()
     print(f"{CALLS} calls, {CONNECTIONS} at once, medians of {options.rounds} rounds")
-    print(
-        "latency ms | bare CPU s | servicegap CPU s (ratio) | bare wall s | servicegap wall s (ratio) | peak MB"
-    )
+    print("latency ms | bare CPU s | our CPU s (ratio) | bare wall s | our wall s (ratio) | peak MB")
     for latency in options.latency_ms:
         server = subprocess.Popen(
             [sys.executable, str(ROOT / "tests" / "fake_server.py"), "--latency-ms", str(latency)],

@@ -34,10 +34,10 @@ from scipy.optimize import brentq
 from scipy.special import expit, ndtri
 from scipy.stats import norm
 
-from servicegap.cells import Floats
-from servicegap.corpus_correction import corpus_gaps
 from servicegap.correction import corrected_gaps
+from servicegap.correction.corpus import corpus_gaps
 from servicegap.disparity import gaps
+from servicegap.disparity.cells import Floats
 from servicegap.records import Estimate
 
 LEAST_COVERAGE = 0.91

@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from servicegap.cells import Cells
-from servicegap.comparison import gaps_of
-from servicegap.naive import naive_gaps_of
-from servicegap.permutation import permute_names
-from servicegap.rates import rates_of
+from servicegap.disparity.cells import Cells
+from servicegap.disparity.comparison import gaps_of
+from servicegap.disparity.group_rates import rates_of
+from servicegap.disparity.naive import naive_gaps_of
+from servicegap.disparity.permutation import permute_names
 
 Floats = NDArray[np.float64]
 

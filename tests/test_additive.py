@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from servicegap.additive import TooLittleError, fit
-from servicegap.cells import Floats
+from servicegap.disparity.additive import TooLittleError, fit
+from servicegap.disparity.cells import Floats
 
 
 def test_complete_tables_are_plain_means() -> None:

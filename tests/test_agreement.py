@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from servicegap.agreement import Agreement, agreement
-from servicegap.agreement_coefficients import MEASURES, cluster_sums, coefficients, label_pairs
-from servicegap.agreement_confusions import confusions
-from servicegap.agreement_ratings import Ratings, between_rounds, collect_ratings
+from servicegap.agreement.coefficients import MEASURES, cluster_sums, coefficients, label_pairs
+from servicegap.agreement.confusions import confusions
+from servicegap.agreement.ratings import Ratings, between_rounds, collect_ratings
 from servicegap.errors import DataError
 
 SHARED_DATA = Path(__file__).parents[1] / ".." / "shared" / "data"

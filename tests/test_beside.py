@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from servicegap.beside import Beside, stand_beside
-from servicegap.categories import CategoryCells, count_categories
+from servicegap.disparity.categories import CategoryCells, count_categories
 from servicegap.study import AnalysisPlan
 
 NAMES = {"North": ["a", "b", "c", "d", "e", "f"], "South": ["u", "v", "w", "x", "y", "z"]}

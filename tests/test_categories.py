@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from servicegap.categories import count_categories, omnibus_test, shares_of
-from servicegap.cells import aggregate
 from servicegap.disparity import rates
+from servicegap.disparity.categories import count_categories, omnibus_test, shares_of
+from servicegap.disparity.cells import aggregate
 from servicegap.errors import DataError
 from servicegap.records import CATEGORIES
 

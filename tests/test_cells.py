@@ -2,7 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from servicegap.cells import aggregate
+from servicegap.disparity.cells import aggregate
 from servicegap.errors import DataError
 
 GROUP = ["a", "a", "a", "b", "b"]
@@ -120,5 +120,5 @@ def test_each_mistake_names_the_value_and_the_place(changes: dict[str, object], 
 
 
 def test_columns_that_are_no_names_and_templates_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("servicegap.cells.MOST_CELLS", 5)
+    monkeypatch.setattr("servicegap.disparity.cells.MOST_CELLS", 5)
     assert "3 names and template 2 templates" in message()

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from servicegap.additive import TooLittleError
-from servicegap.cells import Cells
-from servicegap.components import VarianceComponents, design_effect_of_gap, variance_components
-from servicegap.crossed import contrast
+from servicegap.disparity.additive import TooLittleError
+from servicegap.disparity.cells import Cells
+from servicegap.disparity.components import VarianceComponents, design_effect_of_gap, variance_components
+from servicegap.disparity.crossed import contrast
 from servicegap.power import gap_variance
 
 

@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import beta
 
-from servicegap.annotator_errors import annotator_errors, rogan_gladen_rates
 from servicegap.annotators import OfflineAnnotator, SignalMask
-from servicegap.cells import aggregate
-from servicegap.corpus_correction import corpus_gaps, corpus_rates, corpus_ratio
 from servicegap.correction import corrected_gaps, corrected_rates, corrected_ratio
-from servicegap.crossfit import crossfit_scores
+from servicegap.correction.annotator_errors import annotator_errors, rogan_gladen_rates
+from servicegap.correction.corpus import corpus_gaps, corpus_rates, corpus_ratio
+from servicegap.correction.crossfit import crossfit_scores
+from servicegap.correction.human_sample import human_sample
+from servicegap.correction.post_stratification import Figure, Proportion, jeffreys, post_stratify
+from servicegap.correction.prediction_powered import pseudo_outcomes
 from servicegap.disparity import gaps, rates
+from servicegap.disparity.cells import aggregate
+from servicegap.disparity.ratios import ratio_of
 from servicegap.errors import DataError
-from servicegap.human_sample import human_sample
-from servicegap.post_stratification import Figure, Proportion, jeffreys, post_stratify
-from servicegap.prediction_powered import pseudo_outcomes
-from servicegap.ratios import ratio_of
 from servicegap.records import CATEGORIES, OUTCOMES, Estimate
 
 PILOT = Path(__file__).parents[1] / ".." / "shared" / "data" / "llama2_7b_chat_annotated.csv"

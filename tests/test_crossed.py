@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from servicegap.additive import TooLittleError, fit
-from servicegap.cells import Floats
-from servicegap.crossed import Crossed, comparable, contrast
+from servicegap.disparity.additive import TooLittleError, fit
+from servicegap.disparity.cells import Floats
+from servicegap.disparity.crossed import Crossed, comparable, contrast
 
 GAP = [[1], [-1]]
 

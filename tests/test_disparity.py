@@ -351,8 +351,8 @@ def test_figures_of_the_published_pilot() -> None:
 
 def test_permutation_of_the_published_pilot() -> None:
     """2 of 1,296 arrangements within gender x commonness."""
-    from servicegap.cells import aggregate
-    from servicegap.permutation import permute_names
+    from servicegap.disparity.cells import aggregate
+    from servicegap.disparity.permutation import permute_names
 
     data = pilot()
     gender = ["woman" if "women" in kind else "man" if "men" in kind else None for kind in data["type_name"]]

@@ -1,7 +1,7 @@
 import pytest
 from scipy import stats
 
-from servicegap.equivalence import equivalence
+from servicegap.disparity.equivalence import equivalence
 from servicegap.errors import DataError
 from servicegap.records import Estimate
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from servicegap.cells import Cells, aggregate
-from servicegap.comparison import gaps_of
-from servicegap.extremes import largest_gap
+from servicegap.disparity.cells import Cells, aggregate
+from servicegap.disparity.comparison import gaps_of
+from servicegap.disparity.extremes import largest_gap
 
 
 def table(y: np.ndarray) -> Cells:

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from servicegap.cells import Cells, aggregate
-from servicegap.comparison import gaps_of
-from servicegap.leave_out import leave_one_out
+from servicegap.disparity.cells import Cells, aggregate
+from servicegap.disparity.comparison import gaps_of
+from servicegap.disparity.leave_out import leave_one_out
 
 
 def cells_of(tables: dict[str, np.ndarray]) -> Cells:

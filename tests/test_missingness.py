@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from servicegap.cells import Cells, aggregate
-from servicegap.missingness import missingness_test, worst_case
+from servicegap.disparity.cells import Cells, aggregate
+from servicegap.disparity.missingness import missingness_test, worst_case
 
 
 def table(outcome: np.ndarray, n_a: int) -> Cells:

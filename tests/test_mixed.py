@@ -7,10 +7,10 @@ import pytest
 from scipy.optimize import approx_fprime
 from scipy.special import expit
 
-from servicegap.cells import Cells, aggregate
+from servicegap.disparity.cells import Cells, aggregate
+from servicegap.disparity.laplace import CrossedLogit
+from servicegap.disparity.mixed import Interactions, fit_mixed
 from servicegap.errors import DataError
-from servicegap.laplace import CrossedLogit
-from servicegap.mixed import Interactions, fit_mixed
 
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
 MODELS: dict[str, Interactions] = {"M1": "none", "M2": "name x template", "M3": "all"}

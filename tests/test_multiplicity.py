@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servicegap.cells import aggregate
-from servicegap.comparison import gaps_of
+from servicegap.disparity.cells import aggregate
+from servicegap.disparity.comparison import gaps_of
+from servicegap.disparity.multiplicity import benjamini_hochberg, holm, simultaneous
 from servicegap.errors import DataError
-from servicegap.multiplicity import benjamini_hochberg, holm, simultaneous
 from servicegap.records import Estimate
 
 families = st.lists(st.none() | st.floats(0, 1), max_size=12)

@@ -3,8 +3,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from servicegap.disparity.omnibus import permute_profiles, strata_rows
 from servicegap.errors import DataError
-from servicegap.omnibus import permute_profiles, strata_rows
 
 
 def test_agrees_with_listing_every_arrangement() -> None:

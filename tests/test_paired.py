@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from servicegap.cells import Cells, aggregate
-from servicegap.comparison import gaps_of
+from servicegap.disparity.cells import Cells, aggregate
+from servicegap.disparity.comparison import gaps_of
+from servicegap.disparity.paired import differences, gap_changes, rate_changes
 from servicegap.errors import DataError
-from servicegap.paired import differences, gap_changes, rate_changes
 
 
 def table(y: np.ndarray, first_template: int = 0) -> Cells:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from servicegap.cells import Floats
-from servicegap.permutation import DRAWS, permute_names, usable_strata
+from servicegap.disparity.cells import Floats
+from servicegap.disparity.permutation import DRAWS, permute_names, usable_strata
 
 FOUR_AND_FOUR = np.arange(8) < 4
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from servicegap.errors import DataError
-from servicegap.planning import Labelling, best_designs, price, simulated_power, verdict, with_labelling
 from servicegap.power import PILOT_13B, detectable_gap, power_of
+from servicegap.power.planning import Labelling, best_designs, price, simulated_power, verdict, with_labelling
 
 
 def test_price_by_hand() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from servicegap.crossed import contrast
+from servicegap.disparity.crossed import contrast
 from servicegap.errors import DataError
 from servicegap.power import (
     PILOT_13B,

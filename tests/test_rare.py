@@ -1,7 +1,7 @@
 import pytest
 from scipy import stats
 
-from servicegap.rare import Limits, effective_size, no_event_limit, square_and_add
+from servicegap.disparity.rare import Limits, effective_size, no_event_limit, square_and_add
 
 
 def test_rule_of_three() -> None:

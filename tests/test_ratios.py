@@ -3,9 +3,9 @@ import pytest
 from scipy import stats
 from scipy.special import expit, logit
 
-from servicegap.cells import Cells, aggregate
+from servicegap.disparity.cells import Cells, aggregate
+from servicegap.disparity.ratios import Kind, pigeonhole, ratio_of
 from servicegap.errors import DataError
-from servicegap.ratios import Kind, pigeonhole, ratio_of
 
 KINDS: tuple[Kind, ...] = ("four_fifths", "ratio", "odds_ratio")
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from servicegap.cells import Cells, aggregate
-from servicegap.single import name_rates, template_gaps
+from servicegap.disparity.cells import Cells, aggregate
+from servicegap.disparity.single import name_rates, template_gaps
 
 
 def table(a: np.ndarray, b: np.ndarray) -> Cells:

@@ -24,7 +24,12 @@ def mistakes(small: SmallStudy) -> list[str]:
 def test_plan_is_read(small: SmallStudy) -> None:
     plan = small.open().plan
     assert (plan.title, plan.samples, plan.models[0].id) == ("A small study", 2, "openai:mock-1")
-    assert plan.plan.model_dump() == {"primary": "refused", "reference": "North", "level": 0.95}
+    assert plan.plan.model_dump() == {
+        "primary": "refused",
+        "reference": "North",
+        "level": 0.95,
+        "margin": None,
+    }
     condition = plan.conditions[0].record()
     assert condition.system == "Complete the [BLANK]."
     assert condition.decoding.temperature is None

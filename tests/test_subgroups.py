@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from servicegap.cells import Cells, aggregate
-from servicegap.comparison import gaps_of
+from servicegap.disparity.cells import Cells, aggregate
+from servicegap.disparity.comparison import gaps_of
+from servicegap.disparity.subgroups import between_levels, interaction, placebo
 from servicegap.errors import DataError
-from servicegap.subgroups import between_levels, interaction, placebo
 
 
 def table(y: np.ndarray) -> Cells:

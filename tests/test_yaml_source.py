@@ -257,9 +257,11 @@ def test_mistakes_found_elsewhere_are_told_together(tmp_path: Path) -> None:
         validate(Plan, valid, also=[(("preset",), "not today")])
 
 
+# Without the rarer line breaks: PyYAML writes them bare and reads them back as a space.
+words = st.text(st.characters(exclude_characters="\x85\u2028\u2029", codec="utf-8"), max_size=8)
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    st.none() | st.booleans() | st.integers(-(10**6), 10**6) | words,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),
     max_leaves=12,
 )
 

@@ -39,7 +39,8 @@ def annotate(study: Study, store: Store) -> list[Annotated]:
     Annotators are safe to run again: a response that one has labelled is not given to it twice, unless
     its version changed.
     """
-    codebook = load_codebook().hash
+    own = study.folder / "codebook.yaml"
+    codebook = load_codebook(own if own.is_file() else None).hash
     mask = _signal_mask(store)
     done = [_annotate(store, "provider", "1", _blocked(True), lambda row: _by_provider(row, codebook))]
     for name in study.plan.annotators:

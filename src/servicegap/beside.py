@@ -11,23 +11,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from servicegap.additive import TooLittleError
-from servicegap.categories import CategoryCells, omnibus_test
-from servicegap.cells import Cells
-from servicegap.comparison import gaps_of
-from servicegap.components import design_effect_of_gap, variance_components
-from servicegap.equivalence import equivalence
+from servicegap.disparity.additive import TooLittleError
+from servicegap.disparity.categories import CategoryCells, omnibus_test
+from servicegap.disparity.cells import Cells
+from servicegap.disparity.comparison import gaps_of
+from servicegap.disparity.components import design_effect_of_gap, variance_components
+from servicegap.disparity.equivalence import equivalence
+from servicegap.disparity.extremes import largest_gap
+from servicegap.disparity.leave_out import leave_one_out
+from servicegap.disparity.missingness import missingness_test, worst_case
+from servicegap.disparity.mixed import fit_mixed
+from servicegap.disparity.multiplicity import simultaneous
+from servicegap.disparity.ratios import ratio_of
+from servicegap.disparity.single import template_gaps
+from servicegap.disparity.subgroups import between_levels, interaction, placebo
 from servicegap.errors import DataError
-from servicegap.extremes import largest_gap
-from servicegap.leave_out import leave_one_out
-from servicegap.missingness import missingness_test, worst_case
-from servicegap.mixed import fit_mixed
-from servicegap.multiplicity import simultaneous
-from servicegap.ratios import ratio_of
 from servicegap.records import OUTCOMES, Estimate
-from servicegap.single import template_gaps
 from servicegap.study import AnalysisPlan
-from servicegap.subgroups import between_levels, interaction, placebo
 
 #: Drawn arrangements and splits must be the same whenever the same labels are analysed.
 SEED = 20240313

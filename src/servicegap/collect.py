@@ -91,8 +91,7 @@ def collect(study: Study, store: Store, prompts: Sequence[Prompt], watch: Watch 
         for plan in study.plan.models:
             calls = _pending(plan, planned[plan.id], store)
             if calls:
-                with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                    ended = runner.run(_collect_from(study, plan, calls, store, watch or _ignore))
+                ended = asyncio.run(_collect_from(study, plan, calls, store, watch or _ignore))
                 stopped, problem = ended.stopped, problem or ended.problem
             if stopped:
                 break
@@ -102,15 +101,6 @@ def collect(study: Study, store: Store, prompts: Sequence[Prompt], watch: Watch 
 def count_collected(study: Study, store: Store, prompts: Sequence[Prompt]) -> Collected:
     """Count what is stored of the calls that the plan asks."""
     return _counted(_planned(study, prompts), store, stopped=False, problem=None)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    # A tenth less CPU for each call; where there is no wheel of it (Windows), asyncio's own loop does.
-    try:
-        import uvloop  # noqa: PLC0415
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 def _planned(study: Study, prompts: Sequence[Prompt]) -> dict[str, list[Call]]:
@@ -169,6 +159,7 @@ class _Buffer:
         self._progress = progress
         self._watch = watch
         self._rows: list[Response] = []
+        self._frozen = False
         #: Failures in a row, over all workers: a server that is gone shows here.
         self.failures_in_a_row = 0
 
@@ -183,8 +174,10 @@ class _Buffer:
     def flush(self) -> None:
         if self._rows:
             with self._store.writing() as connection:
-                _freeze_plan(connection, self._study)
+                if not self._frozen:
+                    _freeze_plan(connection, self._study)
                 write_responses(connection, self._rows)
+            self._frozen = True
             self._rows.clear()
             self._watch(self._progress)
 
@@ -205,7 +198,12 @@ async def _collect_from(
 ) -> _Ended:
     model = create_model(plan.id, base_url=plan.base_url, concurrency=plan.concurrency)
     async with _opened(model) as described:
-        run = start_run(store, study, plan, {**described, **await _signal_tokens(model, store)})
+        run = start_run(
+            store,
+            study,
+            plan,
+            {**described, "concurrency": model.concurrency, **await _signal_tokens(model, store)},
+        )
         buffer = _Buffer(study, store, Progress(plan.id, len(calls)), watch)
         problem = None
         try:

@@ -17,16 +17,16 @@ import numpy as np
 import polars as pl
 
 from servicegap.beside import Remark, stand_beside
-from servicegap.categories import CategoryCells, count_categories, shares_of
-from servicegap.cells import Cells
-from servicegap.comparison import contrasts_of, gaps_of
+from servicegap.disparity.categories import CategoryCells, count_categories, shares_of
+from servicegap.disparity.cells import Cells
+from servicegap.disparity.comparison import contrasts_of, gaps_of
+from servicegap.disparity.group_rates import rates_of
+from servicegap.disparity.multiplicity import benjamini_hochberg, holm
+from servicegap.disparity.naive import naive_gaps_of
+from servicegap.disparity.single import name_rates
 from servicegap.errors import DataError
 from servicegap.labels import kind_of_labels
-from servicegap.multiplicity import benjamini_hochberg, holm
-from servicegap.naive import naive_gaps_of
-from servicegap.rates import rates_of
 from servicegap.records import CONTROL, OUTCOMES, Estimate
-from servicegap.single import name_rates
 from servicegap.study import AnalysisPlan
 
 #: The part of a template without a stereotype.

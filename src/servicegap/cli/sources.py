@@ -50,11 +50,12 @@ def list_models(as_json: bool) -> None:
 
 @models.command("get", epilog="servicegap models get smollm2-135m")
 @click.argument("name")
-def get_model(name: str) -> None:
+@click.option("--accept-licence", is_flag=True, help="Accept the terms of a model that asks for it.")
+def get_model(name: str, accept_licence: bool) -> None:
     """Fetch a model's file, check it, and print where it is."""
     from servicegap.models.weights import find_weights
 
-    click.echo(find_weights(name))
+    click.echo(find_weights(name, accept_licence=accept_licence))
 
 
 @models.command("path", epilog="servicegap models path smollm2-135m")

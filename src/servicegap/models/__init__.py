@@ -40,7 +40,9 @@ def create_model(spec: str, *, base_url: str | None = None, concurrency: int | N
     """
     kind, _, name = spec.partition(":")
     problems = []
-    if kind not in {"openai", "local", "fake"} or not name:
+    if kind == "imported":
+        problems.append(f"model {spec!r} cannot be asked, its responses were imported; {_ALLOWED}")
+    elif kind not in {"openai", "local", "fake"} or not name:
         problems.append(f"model {spec!r} names no model; {_ALLOWED}")
     elif base_url is not None and kind != "openai":
         problems.append(f"model {spec!r} takes no base URL; only openai:NAME models have a server's address")

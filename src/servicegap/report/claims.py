@@ -18,6 +18,7 @@ from servicegap.report.words import (
     planned_gaps,
     read_as,
     run_name,
+    sentence_start,
     verdict,
 )
 
@@ -129,10 +130,19 @@ def _run_summary(results: Results, run: Run) -> RunSummary:
         heading=run_name(run, results.runs),
         lead=_lead(results, gaps),
         sentences=[
-            Sentence(str(gap.group), verdict(gap, results.level), gap_sentence(results, run, gap))
+            Sentence(str(gap.group), verdict(gap, results.level), _sentence(results, run, gap))
             for gap in gaps
         ],
     )
+
+
+def _sentence(results: Results, run: Run, gap: Estimate) -> str:
+    """Return a gap in words, and what it rests on where it is told from chance at least by itself."""
+    sentence = gap_sentence(results, run, gap)
+    remark = results.remark(run, "gap_without", str(gap.group))
+    if remark is None or verdict(gap, results.level) not in ("told", "alone"):
+        return sentence
+    return f"{sentence} {sentence_start(remark)}."
 
 
 def _lead(results: Results, gaps: Sequence[Estimate]) -> str:

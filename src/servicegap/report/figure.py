@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from servicegap.report.plots import Drawing
+from servicegap.report.canvas import Drawing
 from servicegap.report.rows import Row
 
 
@@ -14,8 +14,8 @@ from servicegap.report.rows import Row
 class Figure:
     """A plot with everything that lets it be read without seeing it.
 
-    ``section`` is where it belongs (gaps, categories, names, targets); ``description`` tells what the plot
-    shows in words; ``head`` and ``body`` are its numbers as a table.
+    ``section`` is where it belongs (gaps, categories, names, targets, or the key of a passage);
+    ``description`` tells what the plot shows in words; ``head`` and ``body`` are its numbers as a table.
     """
 
     section: str

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from servicegap.records import CATEGORIES, CONTROL, OUTCOMES, Estimate
 from servicegap.report import plots
+from servicegap.report.beside_figures import beside_figures
 from servicegap.report.figure import Figure, as_percent, told
 from servicegap.report.gap_figures import gap_figures, target_figures
 from servicegap.report.notation import UNDEFINED, count, interval, number, percent, value_text
@@ -27,6 +28,7 @@ def figures(results: Results, run: Run) -> Iterator[Figure]:
     )
     yield from (figure for figure in made if figure is not None)
     yield from target_figures(results, run)
+    yield from beside_figures(results, run)
 
 
 def _categories(results: Results, run: Run) -> Figure | None:

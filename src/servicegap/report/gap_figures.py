@@ -15,7 +15,6 @@ from servicegap.report.words import (
     VERDICTS,
     means,
     more,
-    naive_contrast,
     planned_gaps,
     read_as,
     sentence_start,
@@ -47,7 +46,7 @@ def _primary(results: Results, run: Run) -> Figure | None:
         section="gaps",
         name="gaps",
         title=f"Gaps in the outcome “{results.primary}” ({means(results.primary)})",
-        caption=" ".join(filter(None, [_against(results), naive_contrast(results, run)])),
+        caption=_against(results),
         axis=_axis(results, more(results.primary)),
     )
 

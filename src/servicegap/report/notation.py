@@ -14,8 +14,15 @@ THIN = "\N{NARROW NO-BREAK SPACE}"
 UNDEFINED = "not defined"
 
 #: Kinds of estimate that are proportions, and those that are differences of proportions.
-PROPORTIONS = frozenset({"rate", "share"})
-DIFFERENCES = frozenset({"gap", "naive_gap", "contrast", "permutation"})
+PROPORTIONS = frozenset(
+    {"rate", "share", "name_rate", "name_rate_shrunk", "variance_share", "placebo", "missingness"}
+)
+DIFFERENCES = frozenset(
+    {
+        *("gap", "naive_gap", "contrast", "gap_without", "gap_simultaneous", "gap_bounds", "template_gap"),
+        *("equivalence", "noninferiority", "interaction", "level_gap", "largest_gap", "mixed_gap"),
+    }
+)
 
 
 def number(value: float | None, decimals: int = 1) -> str:

@@ -18,6 +18,8 @@ from servicegap.report.claims import in_words
 from servicegap.report.example import Example
 from servicegap.report.figure import Figure
 from servicegap.report.notation import count, interval, p_value, value_text
+from servicegap.report.passage import Passage
+from servicegap.report.passages import passages
 from servicegap.report.reading import Results, Run
 from servicegap.report.visible import visible_html, visible_text
 from servicegap.report.words import detectable, missing_by_group, read_as, run_name, sentence_start
@@ -33,6 +35,12 @@ _LABELS = {
 }
 
 
+_HEAD = (
+    *("Estimate", "Of", "Templates' target", "Figure", "Interval", "p", "Adjusted p", "df", "Responses"),
+    *("Missing", "With outcome", "Names", "Templates", "Plan", "Method", "Note"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class RunPart:
     """The sections of one model under one condition."""
@@ -40,6 +48,7 @@ class RunPart:
     name: str
     run: Run
     figures: Mapping[str, Sequence[tuple[Figure, Sequence[tuple[str, Markup]]]]]
+    passages: Sequence[Passage]
 
 
 def page(results: Results, figures: Mapping[int, Sequence[Figure]], examples: Sequence[Example]) -> str:
@@ -106,7 +115,7 @@ def _part(results: Results, number: int, run: Run, figures: Sequence[Figure]) ->
             for width, text in one.drawing.svg.items()
         ]
         sections.setdefault(one.section, []).append((one, drawn))
-    return RunPart(run_name(run, results.runs), run, sections)
+    return RunPart(run_name(run, results.runs), run, sections, list(passages(results, run)))
 
 
 def _estimate_part(results: Results, run: Run) -> Mapping[str, Any]:
@@ -114,17 +123,32 @@ def _estimate_part(results: Results, run: Run) -> Mapping[str, Any]:
     notes = {
         e.note: number for number, e in enumerate({e.note: e for e in run.estimates if e.note}.values(), 1)
     }
-    rows = [(e.signal is None and e.template is None, _estimate_row(e, notes)) for e in run.estimates]
+    whole: list[Sequence[str]] = []
+    single: dict[str, list[Sequence[str]]] = {}
+    for e in run.estimates:
+        if e.signal is None and e.template is None:
+            rows = whole
+        else:
+            of = "name" if e.template is None else "template"
+            rows = single.setdefault(f"{e.kind.replace('_', ' ')}, one {of}", [])
+        rows.append(_estimate_row(e, notes))
     return {
         "name": run_name(run, results.runs),
-        "whole": [row for whole, row in rows if whole],
-        "single": [row for whole, row in rows if not whole],
+        "whole": _filled_columns(whole),
+        "single": {title: _filled_columns(rows) for title, rows in single.items()},
+        "n_single": sum(map(len, single.values())),
         "notes": list(notes),
     }
 
 
+def _filled_columns(rows: Sequence[Sequence[str]]) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """Return the head and the rows of a table of estimates, without the columns that are empty."""
+    filled = [i for i in range(len(_HEAD)) if any(row[i] for row in rows)]
+    return [_HEAD[i] for i in filled], [[row[i] for i in filled] for row in rows]
+
+
 def _estimate_row(e: Estimate, notes: Mapping[str | None, int]) -> Sequence[str]:
-    """Return one row of the table of estimates; the order is that of its head in page.html.j2."""
+    """Return one row of the table of estimates; the order is that of `_HEAD`."""
     about = e.group or ""
     about += f" to {e.reference}" if e.reference else ""
     about += f", {e.signal}" if e.signal is not None else ""

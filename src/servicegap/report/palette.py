@@ -47,3 +47,12 @@ FILLS = {
     "harmful_refusal": Fill("#d9662b", "--harmful-refusal", "M0 0L8 8M0 8L8 0"),
     "harmful_answer": Fill("#a3307f", "--harmful-answer", "M2 0V8M6 0V8"),
 }
+
+#: Where variance comes from; what more names and templates average out first, chance last and plain.
+COMPONENT_FILLS = {
+    "name": Fill("#e8a33d", "--name", "M0 0L8 8M0 8L8 0"),
+    "template": Fill("#8fbfa5", "--template", "M0 4H8"),
+    "group x template": Fill("#6f9fd0", "--group-template", "M0 8L8 0M-1 1L1 -1M7 9L9 7"),
+    "name x template": Fill("#cfc3e6", "--name-template", "M2 2h1.5v1.5h-1.5zM6 6h1.5v1.5h-1.5z"),
+    "chance": Fill("#ececed", "--chance", ""),
+}

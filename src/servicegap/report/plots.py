@@ -1,111 +1,21 @@
-"""The plots, as static SVG and as Vega-Lite: all that knows Altair and vl-convert.
+"""The plots, as static SVG and as Vega-Lite.
 
 Every plot is drawn for two widths, a page's and a phone's, from the same rows; labels stand beside the marks
-on a page and above them on a phone. What the plots show is decided in figures.py.
+on a page and above them on a phone. What the plots show is decided in figures.py and its neighbours.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import altair as alt
-import vl_convert
 
-from servicegap.report.palette import FILLS, GRID, INK, MARK, MUTED, NAIVE, PAPER
-from servicegap.report.rows import PAGE, PHONE, Place, Row, Width, place_rows
-
-# Fonts of one width, so that text is as long on every machine as vl-convert measured it.
-FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
-_LOOK = {
-    "font": FONT,
-    "background": "white",
-    "padding": 2,
-    "view": {"stroke": None},
-    "text": {"color": INK, "fontSize": 13, "font": FONT, "baseline": "middle"},
-    "title": {"color": MUTED, "fontSize": 13, "fontWeight": "normal", "lineHeight": 17, "frame": "group"},
-    "legend": {"labelColor": INK, "labelFontSize": 13, "labelLimit": 200},
-    "axis": {
-        "gridColor": GRID, "domainColor": MUTED, "tickColor": MUTED, "labelColor": MUTED, "titleColor": MUTED,
-        "labelFontSize": 13, "titleFontSize": 13, "titleFontWeight": "normal", "labelFlush": False,
-    },
-}  # fmt: skip
-
-_TEXT = alt.Text("text:N")
-_ANY: Any = alt  # for what Altair leaves without types
-
-Record = Mapping[str, Any]
-# Altair types its charts loosely: what mark_* and encode return is Any to a strict reader.
-Layer = Any
-
-
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """A plot drawn: SVG by width, and the Vega-Lite specification of the wide one."""
-
-    svg: Mapping[str, str]
-    specification: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Canvas:
-    """A plot in the making. The y axis counts pixels from the top."""
-
-    width: Width
-    height: float
-    data: dict[str, list[Record]] = field(default_factory=dict)
-
-    @property
-    def y(self) -> alt.Y:
-        return alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[self.height, 0], nice=False, zero=False))
-
-    def layer(self, rows: Sequence[Record]) -> Layer:
-        # Altair copies a chart at every step; with the rows kept apart that costs nothing.
-        name = f"rows{len(self.data)}"
-        self.data[name] = list(rows)
-        return alt.Chart(alt.NamedData(name=name))
-
-    def text(self, rows: Sequence[Record], x: float, **style: Any) -> Layer:
-        return self.layer(rows).mark_text(**style).encode(x=_ANY.XValue(x), y=self.y, text=_TEXT)
-
-    def specification(self, layers: Sequence[Layer], key: Sequence[str] = ()) -> dict[str, Any]:
-        """Lay the layers over each other, with the report's look."""
-        # An invisible line from end to end: the size does not hang on how a machine's font measures text.
-        extent = self.layer([{}]).mark_rule(opacity=0)
-        extent = extent.encode(
-            x=_ANY.XValue(-self.width.label),
-            x2=_ANY.X2Value(self.width.plot + self.width.text),
-            y=_ANY.YValue(0),
-        )
-        lines = [line for entry in key for line in textwrap.wrap(entry, self.width.characters)]
-        title = {"title": {"text": lines, "anchor": "start", "offset": 8}} if lines else {}
-        return {
-            "$schema": alt.SCHEMA_URL,
-            "config": _LOOK,
-            "datasets": self.data,
-            "width": self.width.plot,
-            "height": self.height,
-            **title,
-            # What alt.layer would do, without its copies of everything.
-            "layer": [
-                each.to_dict(validate=False, context={"top_level": False}) for each in (*layers, extent)
-            ],
-        }
-
-
-def _drawn(
-    specify: Callable[[Width], dict[str, Any]], page: Width = PAGE, phone: Width | None = PHONE
-) -> Drawing:
-    widths = {"page": page} | ({"phone": phone} if phone else {})
-    # Checking every part against the schema takes longer than drawing it; the tests check the whole.
-    with alt.utils.schemapi.debug_mode(False):
-        specifications = {name: specify(width) for name, width in widths.items()}
-    return Drawing(
-        svg={name: vl_convert.vegalite_to_svg(spec) for name, spec in specifications.items()},
-        specification=specifications["page"],
-    )
+from servicegap.report.canvas import TEXT, Canvas, Drawing, Layer, Record, drawn, row_texts
+from servicegap.report.palette import FILLS, GRID, INK, MARK, MUTED, NAIVE, PAPER, Fill
+from servicegap.report.rows import Row, Width, place_rows
 
 
 def intervals(rows: Sequence[Row], *, axis: str, key: Sequence[str], domain: tuple[float, float]) -> Drawing:
@@ -120,14 +30,14 @@ def intervals(rows: Sequence[Row], *, axis: str, key: Sequence[str], domain: tup
     domain : (float, float)
         Ends of the axis; zero lies inside and is marked.
     """
-    return _drawn(lambda width: _intervals(rows, axis, key, domain, width))
+    return drawn(lambda width: _intervals(rows, axis, key, domain, width))
 
 
 def _intervals(
     rows: Sequence[Row], axis: str, key: Sequence[str], domain: tuple[float, float], width: Width
 ) -> dict[str, Any]:
     placed, height = place_rows(rows, width, apart=7 * (domain[1] - domain[0]) / width.plot)
-    canvas = _Canvas(width, height)
+    canvas = Canvas(width, height)
     scale = alt.Scale(domain=list(domain), nice=False, clamp=True)
     titled = alt.Axis(
         title=textwrap.wrap(axis, width.characters), tickCount=6 if width.beside else 4, format="d"
@@ -155,7 +65,7 @@ def _intervals(
         point(ends, color=NAIVE, shape="stroke", angle=90, size=36),
         point(dots, color=INK, size=34, strokeWidth=1.2, fill=PAPER),
         point(marks, shape="diamond" if dots else "circle", size=110 if dots else 70, fill=MARK, color=MARK),
-        *_row_texts(canvas, placed),
+        *row_texts(canvas, placed),
     ]
     return canvas.specification(layers, key)
 
@@ -166,62 +76,95 @@ def _limits(rows: Any) -> list[dict[str, float]]:
     ]
 
 
-def _row_texts(canvas: _Canvas, placed: Sequence[Place]) -> list[Layer]:
-    width = canvas.width
-    headings = [{"y": place.at, "text": place.row.label} for place in placed if place.row.heading]
-    labels = [
-        {"y": place.label_at, "text": place.row.label if width.beside else place.row.short or place.row.label}
-        for place in placed
-        if not place.row.heading
-    ]
-    texts = [{"y": place.label_at, "text": place.row.text} for place in placed if place.row.text]
-    if width.beside:
-        return [
-            canvas.text(headings, -width.label, align="left", fontWeight="bold"),
-            canvas.text(labels, -10, align="right", limit=width.label - 12),
-            canvas.text(texts, width.plot + 10, align="left", limit=width.text - 12),
-        ]
-    # Above the marks, text crosses the grid: an outline in the colour of the paper keeps it legible.
-    halo = {"stroke": PAPER, "strokeWidth": 3}
-    return [
-        canvas.text(headings, 0, align="left", fontWeight="bold", **halo),
-        canvas.text(labels, 0, align="left", limit=width.plot * (0.35 if texts else 1), **halo),
-        canvas.text(texts, width.plot, align="right", limit=width.plot * 0.65, **halo),
-    ]
-
-
-def shares(bars: Mapping[str, Mapping[str, float]], labels: Mapping[str, str], *, axis: str) -> Drawing:
-    """Draw one stacked bar for each group.
+def strips(rows: Sequence[Row], *, axis: str, key: Sequence[str], domain: tuple[float, float]) -> Drawing:
+    """Draw strips: on each row a thin stroke for each of its `dots`, and a thick one for its `value`.
 
     Parameters
     ----------
-    bars : mapping of group to (mapping of category to percent)
-        Categories in the order in which they are stacked.
-    labels : mapping of category to str
-        How categories are called.
+    rows, axis, key, domain
+        As for :func:`intervals`.
     """
-    return _drawn(lambda width: _shares(bars, labels, axis, width))
+    return drawn(lambda width: _strips(rows, axis, key, domain, width))
+
+
+def _strips(
+    rows: Sequence[Row], axis: str, key: Sequence[str], domain: tuple[float, float], width: Width
+) -> dict[str, Any]:
+    # Strokes may cover one another: a strip is no higher for having many of them.
+    placed, height = place_rows([replace(row, dots=()) for row in rows], width)
+    canvas = Canvas(width, height)
+    x = alt.X(
+        "value:Q",
+        scale=alt.Scale(domain=list(domain), nice=False, clamp=True),
+        axis=alt.Axis(
+            title=textwrap.wrap(axis, width.characters), tickCount=6 if width.beside else 4, format="d"
+        ),
+    )
+
+    def strokes(records: Sequence[Record], half: float, **style: Any) -> Layer:
+        records = [{**record, "y": record["at"] - half, "y2": record["at"] + half} for record in records]
+        return canvas.layer(records).mark_rule(**style).encode(x=x, y=canvas.y, y2=alt.Y2("y2:Q"))
+
+    places = [place.at for place in placed]
+    single = [{"at": at, "value": dot} for at, row in zip(places, rows, strict=True) for dot in row.dots]
+    whole = [
+        {"at": at, "value": row.value} for at, row in zip(places, rows, strict=True) if row.value is not None
+    ]
+    zero = canvas.layer([{"value": 0.0}]).mark_rule(color=INK, strokeWidth=1).encode(x=x)
+    layers = [
+        zero,
+        strokes(single, 6, color=INK, strokeWidth=1.2),
+        strokes(whole, 11, color=MARK, strokeWidth=3),
+        *row_texts(canvas, placed),
+    ]
+    return canvas.specification(layers, key)
+
+
+def shares(
+    bars: Mapping[str, Mapping[str, float]],
+    labels: Mapping[str, str],
+    *,
+    axis: str,
+    fills: Mapping[str, Fill] = FILLS,
+) -> Drawing:
+    """Draw one stacked bar for each group; a part says what it is where there is room.
+
+    Parameters
+    ----------
+    bars : mapping of group to (mapping of part to percent)
+        Parts (categories, say) in the order in which they are stacked.
+    labels : mapping of part to str
+        How parts are called.
+    fills : mapping of part to Fill
+        How parts are filled.
+    """
+    return drawn(lambda width: _shares(bars, labels, axis, fills, width))
 
 
 def _shares(
-    bars: Mapping[str, Mapping[str, float]], labels: Mapping[str, str], axis: str, width: Width
+    bars: Mapping[str, Mapping[str, float]],
+    labels: Mapping[str, str],
+    axis: str,
+    fills: Mapping[str, Fill],
+    width: Width,
 ) -> dict[str, Any]:
     placed, height = place_rows([Row(group) for group in bars], width)
-    canvas = _Canvas(width, height)
+    canvas = Canvas(width, height)
     pieces: list[Record] = []
     numbers: list[Record] = []
     for place, bar in zip(placed, bars.values(), strict=True):
         start, y = 0.0, place.at
-        for category, share in bar.items():
+        for part, share in bar.items():
             ends = {"start": start, "end": start + share}
-            pieces.append({"y": y - 9, "y2": y + 9, "category": labels[category], **ends})
+            pieces.append({"y": y - 9, "y2": y + 9, "part": labels[part], **ends})
             if share >= 6:
-                numbers.append({"y": y, "start": start + share / 2, "text": f"{share:.0f}"})
+                text = _direct_label(labels[part], share, width.plot)
+                numbers.append({"y": y, "start": start + share / 2, "text": text})
             start += share
     x = alt.X("start:Q", scale=alt.Scale(domain=[0, 100], clamp=True), axis=alt.Axis(title=axis, tickCount=5))
     colour = alt.Color(
-        "category:N",
-        scale=alt.Scale(domain=list(labels.values()), range=[FILLS[category].colour for category in labels]),
+        "part:N",
+        scale=alt.Scale(domain=list(labels.values()), range=[fills[part].colour for part in labels]),
         legend=alt.Legend(
             orient="top", columns=3 if width.beside else 2, title=None, symbolType="square", symbolSize=200,
             symbolStrokeWidth=0.5,
@@ -232,10 +175,16 @@ def _shares(
     return canvas.specification(
         [
             bar_layer.encode(x=x, x2=alt.X2("end:Q"), y=canvas.y, y2=alt.Y2("y2:Q"), color=colour),
-            number_layer.encode(x=x, y=canvas.y, text=_TEXT),
-            *_row_texts(canvas, placed),
+            number_layer.encode(x=x, y=canvas.y, text=TEXT),
+            *row_texts(canvas, placed),
         ]
     )
+
+
+def _direct_label(label: str, share: float, plot: int) -> str:
+    """Return what stands in a part of a bar: its name where it fits (8 pixels a letter), and its percent."""
+    named = f"{label} {share:.0f}"
+    return named if 8 * len(named) <= share / 100 * plot else f"{share:.0f}"
 
 
 def heat_map(rows: Mapping[str, Sequence[float | None]], columns: Sequence[str]) -> Drawing:
@@ -248,7 +197,7 @@ def heat_map(rows: Mapping[str, Sequence[float | None]], columns: Sequence[str])
     """
     cell, line, label, top = 62, 20, 116, 22
     width = Width(plot=label + cell * len(columns), label=0, text=0, characters=0)
-    canvas = _Canvas(width, top + line * len(rows))
+    canvas = Canvas(width, top + line * len(rows))
     places = [
         (label + cell * i, top + line * j, value)
         for j, values in enumerate(rows.values())
@@ -269,8 +218,8 @@ def heat_map(rows: Mapping[str, Sequence[float | None]], columns: Sequence[str])
     squares = canvas.layer(cells).mark_rect(fill=MARK, stroke=GRID, strokeWidth=1)
     layers = [
         squares.encode(x=x, x2=alt.X2("x2:Q"), y=canvas.y, y2=alt.Y2("y2:Q"), fillOpacity=opacity),
-        canvas.layer(numbers).mark_text().encode(x=x, y=canvas.y, text=_TEXT),
-        canvas.layer(heads).mark_text(color=MUTED).encode(x=x, y=canvas.y, text=_TEXT),
+        canvas.layer(numbers).mark_text().encode(x=x, y=canvas.y, text=TEXT),
+        canvas.layer(heads).mark_text(color=MUTED).encode(x=x, y=canvas.y, text=TEXT),
         canvas.text(names, 0, align="left", limit=label - 8),
     ]
-    return _drawn(lambda _: canvas.specification(layers), page=width, phone=None)
+    return drawn(lambda _: canvas.specification(layers), page=width, phone=None)

@@ -14,6 +14,7 @@ from typing import Any
 from servicegap.records import CONTROL, Estimate
 
 _FIELDS = frozenset(field.name for field in dataclasses.fields(Estimate))
+_REMARK_FIELDS = frozenset(("about", "text", "group", "model", "condition"))
 #: Stands for "any value" where None has a meaning.
 ANY: Any = object()
 
@@ -62,6 +63,17 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What figures come to, in one sentence; ``about`` is the kind of estimate behind it."""
+
+    about: str
+    text: str
+    group: str | None = None
+    model: str | None = None
+    condition: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """What the report says is made from this."""
 
@@ -71,6 +83,13 @@ class Results:
     reference: str
     level: float
     groups: Sequence[str]
+    remarks: Sequence[Remark]
+
+    def remark(self, run: Run, about: str, group: str) -> str | None:
+        """Return what is remarked on a group in a run, if anything is."""
+        wanted = (about, group, run.model, run.condition)
+        found = (r.text for r in self.remarks if (r.about, r.group, r.model, r.condition) == wanted)
+        return next(found, None)
 
     def part(self, key: str) -> Mapping[str, Any]:
         """Return a part of results.json that is an object; empty where it is absent."""
@@ -109,12 +128,17 @@ def read_results(raw: Mapping[str, Any]) -> Results:
         reference=reference,
         level=plan.get("level") or 0.95,
         groups=_groups(raw, estimates, reference),
+        remarks=[
+            Remark(**{key: value for key, value in row.items() if key in _REMARK_FIELDS})
+            for row in raw.get("remarks") or ()
+        ],
     )
 
 
 def _groups(raw: Mapping[str, Any], estimates: Sequence[Estimate], reference: str) -> list[str]:
     """Return the reference group first, the others in the order of the design."""
     designed = [row["group"] for row in (raw.get("design") or {}).get("groups") or ()]
-    estimated = [estimate.group for estimate in estimates]
+    # Other kinds also name parts of groups, such as the women's names of one.
+    estimated = [estimate.group for estimate in estimates if estimate.kind in ("rate", "gap", "share")]
     known = dict.fromkeys(group for group in (*designed, *estimated) if group and group != CONTROL)
     return [*([reference] if reference in known else []), *(group for group in known if group != reference)]

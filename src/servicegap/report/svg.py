@@ -6,7 +6,7 @@ import re
 
 from markupsafe import escape
 
-from servicegap.report.palette import FILLS, INK, PAGE_COLOURS, PAPER
+from servicegap.report.palette import COMPONENT_FILLS, FILLS, INK, PAGE_COLOURS, PAPER
 from servicegap.report.visible import visible_text
 
 _ROOT = re.compile(r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>")
@@ -14,7 +14,7 @@ _SIZE = re.compile(r"viewBox=\"0 0 ([\d.]+) ([\d.]+)\"")
 # What Vega writes for its own readers; the title and the description say it better, once.
 _ARIA = re.compile(r" (?:aria-[a-z]+|role)=\"[^\"]*\"")
 _BACKGROUND = re.compile(r"<rect [^>]*fill=\"white\"/>", re.ASCII)
-_FILL = {fill.colour: name for name, fill in FILLS.items()}
+_FILLS = {**FILLS, **COMPONENT_FILLS}
 
 
 def for_page(svg: str, name: str, title: str, description: str) -> str:
@@ -60,15 +60,14 @@ def _named(svg: str, name: str, title: str, description: str, space: str = "") -
 
 
 def _patterned(body: str, name: str, *, fixed: bool) -> str:
-    """Replace the categories' colours by patterns of the same colour."""
+    """Replace the colours of parts of bars by patterns of the same colour."""
     definitions = []
-    for colour, category in _FILL.items():
-        if f'fill="{colour}"' not in body:
+    for part, fill in _FILLS.items():
+        if f'fill="{fill.colour}"' not in body:
             continue
-        identifier = f"{name}-{category}"
-        body = body.replace(f'fill="{colour}"', f'fill="url(#{identifier})"')
-        fill = FILLS[category]
-        ground = colour if fixed else f"var({fill.variable})"
+        identifier = f"{name}-{part.replace(' ', '-')}"
+        body = body.replace(f'fill="{fill.colour}"', f'fill="url(#{identifier})"')
+        ground = fill.colour if fixed else f"var({fill.variable})"
         lines = INK if fixed else PAGE_COLOURS[INK]
         definitions.append(
             f'<pattern id="{identifier}" width="8" height="8" patternUnits="userSpaceOnUse">'

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from servicegap.records import CONTROL, Estimate
-from servicegap.report.notation import count, interval, number, p_value, percent, points
+from servicegap.report.notation import MINUS, count, interval, number, p_value, percent, points
 from servicegap.report.reading import Results, Run
 
 #: ``told``: unlikely to be the chance of names and templates; ``alone``: only if it were the one comparison
@@ -49,6 +49,37 @@ def read_as(results: Results, group: str | None) -> str:
 def sentence_start(text: str) -> str:
     """Return `text` with a capital first letter, the rest as it is."""
     return text[:1].upper() + text[1:]
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Return several things as one text.
+
+    Examples
+    --------
+    >>> joined(["a"]), joined(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+
+
+def levels_of(gap: Estimate) -> tuple[str, str]:
+    """Return the group of a difference within a group, and what is compared.
+
+    Examples
+    --------
+    >>> levels_of(Estimate(kind="level_gap", outcome="refused", value=0.1,
+    ...                    group="Muslim, gender=man", reference="Muslim, gender=woman"))
+    ('Muslim', 'gender: man − woman')
+    """
+    group, _, level = str(gap.group).rpartition(", ")
+    attribute, _, own = level.partition("=")
+    other = str(gap.reference).rpartition("=")[2]
+    return group, f"{attribute}: {own} {MINUS} {other}"
+
+
+def asked_once(results: Results) -> bool:
+    """Return whether each prompt was asked once, so that chance cannot be told from name × template."""
+    return results.part("design").get("samples") == 1
 
 
 def means(outcome: str) -> str:
@@ -157,14 +188,20 @@ def naive_contrast(results: Results, run: Run) -> str | None:
     if not naive:
         return None
     alpha = 1 - results.level
-    called = sum(row.p is not None and row.p <= alpha for row in naive)
-    alone = sum(gap.p is not None and gap.p <= alpha for gap in gaps)
-    told = sum(verdict(gap, results.level) == "told" for gap in gaps)
+    small = {row.group for row in naive if row.p is not None and row.p <= alpha}
+    called = [str(gap.group) for gap in gaps if gap.group in small]
+    alone = [str(gap.group) for gap in gaps if gap.p is not None and gap.p <= alpha]
+    told = [str(gap.group) for gap in gaps if verdict(gap, results.level) == "told"]
     return (
         f"A pooled two-proportion test, which takes every response for an independent one, would call "
-        f"{called} of {len(gaps)} gaps different from zero. Intervals that hold for other names and "
-        f"templates keep {alone}, and {told} after adjusting for {len(gaps)} comparisons."
+        f"{len(called)} of {len(gaps)} gaps different from zero{_listed(called)}. Intervals that hold for "
+        f"other names and templates keep {len(alone)}{_listed(alone)}, and {len(told)}{_listed(told)} after "
+        f"adjusting for {len(gaps)} comparisons."
     )
+
+
+def _listed(groups: Sequence[str]) -> str:
+    return f" ({joined(groups)})" if groups else ""
 
 
 def missing_by_group(results: Results, run: Run) -> list[Sequence[str]]:
