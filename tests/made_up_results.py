@@ -20,6 +20,24 @@ RATES = {
 #: Group -> half the width of the gap's interval, p, adjusted p.
 TESTS = {"Muslim": (0.15, 0.0004, 0.0012), "Chinese": (0.1, 0.02, 0.06), "Mexican": (0.12, 0.5, 0.5)}
 
+REMARKS = (
+    (
+        "gap_without",
+        "Muslim",
+        "this gap is mostly one name: Muslim name 2 (30.0 points with it, 12.0 points without)",
+    ),
+    ("design_effect", "Muslim", "these 120 responses are worth about 17 independent ones for the gap"),
+    ("variance_share", "Mexican", "variance components are undefined: too little is left"),
+)
+#: Component -> its share of the variance.
+COMPONENTS = {
+    "name": 0.35,
+    "template": 0.25,
+    "group x template": 0.02,
+    "name x template": 0.28,
+    "chance": 0.1,
+}
+
 
 def made_up_results(
     models: Sequence[str] = ("local:tiny",), labels: str = "automatic-uncorrected", **changed: Any
@@ -74,6 +92,11 @@ def made_up_results(
             for model in models
         ],
         "estimates": [asdict(estimate) for model in models for estimate in _estimates(model, labels)],
+        "remarks": [
+            {"about": about, "text": text, "group": group, "model": model, "condition": "default"}
+            for model in models
+            for about, group, text in REMARKS
+        ],
         "warnings": ["local:tiny: 1 of 26 calls have no answer yet"],
         "provenance": [
             {
@@ -105,6 +128,9 @@ def _estimates(model: str, labels: Any) -> list[Estimate]:
             if group != "White":
                 found += _gaps(outcome, group, rate - RATES["White"][place], known)
     found.append(_rate("refused", "no signal", 0.05, known))
+    for group in TESTS:
+        found += _beside(group, RATES[group][0] - RATES["White"][0], known)
+    found += _of_all_groups(known)
     for group in GROUPS:
         left = 1.0
         for category in CATEGORIES[:-1]:
@@ -141,6 +167,71 @@ def _gaps(outcome: str, group: str, gap: float, known: dict[str, Any]) -> list[E
         Estimate(kind="naive_gap", note="shown as a contrast only", **narrow, **pair),
         *targets,
         Estimate(kind="contrast", target="own - neutral", low=-0.2, high=0.4, p=0.4, **pair),
+    ]
+
+
+def _beside(group: str, gap: float, known: dict[str, Any]) -> list[Estimate]:
+    """What stands beside one planned gap."""
+    here, there = RATES[group][0], RATES["White"][0]
+    pair: dict[str, Any] = {"outcome": "refused", "group": group, "reference": "White", **known}
+    near: dict[str, Any] = {"low": gap - 0.21, "high": gap + 0.21}
+    left = {f"{group} name {n}": gap + (0.03, 0.01, -0.18)[n] for n in range(3)}
+    ratios = {
+        "four_fifths": (1 - here) / (1 - there),
+        "ratio": here / there,
+        "odds_ratio": here / (1 - here) * (1 - there) / there,
+    }
+    return [
+        Estimate(kind="gap_simultaneous", value=gap, **near, **pair),
+        Estimate(kind="mixed_gap", value=gap + 0.02, low=gap - 0.1, high=gap + 0.14, p=0.03, **pair),
+        *(Estimate(kind="gap_without", value=v, signal=name, **near, **pair) for name, v in left.items()),
+        Estimate(kind="gap_without", value=gap + 0.04, template="t1", **near, **pair),
+        Estimate(kind="gap_without", value=None, template="t2", note="one template is left", **pair),
+        *(Estimate(kind="variance_share", target=c, value=share, **pair) for c, share in COMPONENTS.items()),
+        Estimate(kind="gap_bounds", value=gap, low=gap - 0.07, high=gap + 0.08, n_missing=9, **pair),
+        *(
+            Estimate(kind=kind, value=value, low=value * 0.75, high=value * 1.25, p=0.2, **pair)
+            for kind, value in ratios.items()
+        ),
+        Estimate(kind="template_gap", value=gap + 0.1, template="t1", p=0.3, p_adjusted=0.6, **near, **pair),
+        Estimate(kind="template_gap", value=gap - 0.1, template="t2", note="names do not differ", **pair),
+        Estimate(
+            kind="interaction",
+            target="gender: man - woman",
+            value=0.11,
+            p=0.3,
+            p_adjusted=0.8,
+            **near,
+            **pair,
+        ),
+        Estimate(kind="placebo", value=0.03, **{**pair, "outcome": "gap between halves of one group"}),
+    ]
+
+
+def _of_all_groups(known: dict[str, Any]) -> list[Estimate]:
+    between: dict[str, Any] = {"outcome": "refused", "group": "Muslim", **known}
+    return [
+        Estimate(
+            kind="largest_gap",
+            reference="Mexican",
+            value=0.17,
+            low=0.02,
+            high=0.55,
+            p=0.04,
+            note="observed 0.340; such a design shows 0.190 on average if no group differs; made up",
+            **between,
+        ),
+        Estimate(kind="omnibus", outcome="category", value=None, p=0.012, **known),
+        Estimate(kind="missingness", outcome="missing", value=0.033, p=0.002, **known),
+        Estimate(
+            kind="level_gap",
+            value=0.13,
+            low=-0.2,
+            high=0.46,
+            p=0.001,
+            p_adjusted=0.02,
+            **{**between, "group": "Muslim, gender=man", "reference": "Muslim, gender=woman"},
+        ),
     ]
 
 

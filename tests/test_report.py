@@ -182,7 +182,8 @@ def test_hostile_names_of_groups_and_models_stay_text() -> None:
 
 def test_every_figure_has_a_text_alternative_and_its_numbers(page: str) -> None:
     figures = re.findall(r'<figure class="plot">.*?</figure>', page, flags=re.DOTALL)
-    assert len(figures) == 4 + 4 + 3  # gaps, other outcomes, categories, names; heat maps; targets
+    # Gaps, other outcomes, categories, names; heat maps; targets; what stands beside the gaps.
+    assert len(figures) == 4 + 4 + 3 + 4
     for one in figures:
         assert "<figcaption><strong>" in one
         assert "<table>" in one
@@ -215,15 +216,15 @@ def test_numbers_of_the_gap_figure_are_those_of_the_estimates(page: str) -> None
 
 def test_naive_test_stands_beside_as_wrong(page: str) -> None:
     seen = text_of(page)
-    assert "would call 3 of 3 gaps different from zero" in seen
-    assert "keep 2, and 1 after adjusting for 3 comparisons" in seen
+    assert "would call 3 of 3 gaps different from zero (Chinese, Mexican and Muslim)" in seen
+    assert "keep 2 (Chinese and Muslim), and 1 (Muslim) after adjusting for 3 comparisons" in seen
     assert "wrong for this design, for contrast only" in seen
 
 
 def test_kinds_and_keys_of_later_versions_do_not_break_the_page() -> None:
     results = made_up_results()
     later = {
-        "kind": "odds_ratio",
+        "kind": "later_ratio",
         "outcome": "refused",
         "group": "Muslim",
         "reference": "White",
@@ -232,7 +233,7 @@ def test_kinds_and_keys_of_later_versions_do_not_break_the_page() -> None:
     results["estimates"].append({**later, "model": "local:tiny", "condition": "default", "invented": [1]})
     results["invented"] = {"a": 1}
     seen = text_of(without_plots(results))
-    assert "refused: odds ratio Muslim to White all 3.250" in seen
+    assert "refused: later ratio Muslim to White all 3.250" in seen
 
 
 def test_results_of_a_table_and_empty_results_have_a_page() -> None:
@@ -275,6 +276,10 @@ def test_written_whole_with_plots_beside_it(page: str, tmp_path: Path) -> None:
         "names.svg",
         "heat-0.svg",
         "targets-1.vl.json",
+        "without.svg",
+        "variance.svg",
+        "within.svg",
+        "templates.vl.json",
     } <= names
     assert "run2-gaps.svg" not in names
     assert not [name for name in names if not name.endswith((".svg", ".vl.json"))]

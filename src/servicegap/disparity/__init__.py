@@ -117,7 +117,8 @@ def gaps(
     Notes
     -----
     Crossed Welch (see :mod:`servicegap.disparity.crossed`). Assumes that the names of each group and the
-    templates are like random draws from those the claim is to be about, and that missing labels are missing by chance.
+    templates are like random draws from those the claim is to be about, and that missing labels are
+    missing by chance.
 
     Examples
     --------

@@ -78,7 +78,10 @@ def _missing(results: Results, run: Run) -> str | None:
     if found.p is None:
         return f"{share}{'; ' + found.note if found.note else ''}."
     depends = "depends" if found.p <= 1 - results.level else "is not seen to depend"
-    return f"{share}; which are {depends} on the group or on group and template (p {p_value(found.p)})."
+    return (
+        f"{share}. Which labels are missing {depends} on the group or on group and template "
+        f"(p {p_value(found.p)})."
+    )
 
 
 def _bounds(results: Results, run: Run) -> Table | None:

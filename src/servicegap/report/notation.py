@@ -11,6 +11,7 @@ from servicegap.records import Estimate
 
 MINUS = "\N{MINUS SIGN}"
 THIN = "\N{NARROW NO-BREAK SPACE}"
+NO_BREAK = "\N{NO-BREAK SPACE}"
 UNDEFINED = "not defined"
 
 #: Kinds of estimate that are proportions, and those that are differences of proportions.

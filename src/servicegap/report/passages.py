@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from servicegap.records import Estimate
 from servicegap.report.checks import checks
-from servicegap.report.notation import UNDEFINED, interval, number, p_value, points, value_text
+from servicegap.report.notation import NO_BREAK, UNDEFINED, interval, number, p_value, points, value_text
 from servicegap.report.passage import Passage, Table
 from servicegap.report.reading import ANY, Results, Run
 from servicegap.report.words import (
@@ -58,7 +58,7 @@ def _naive(results: Results, run: Run) -> Passage | None:
         "Naive (wrong)": [_interval_and_p(e) for e in beside("naive_gap")],
         "Crossed": [_interval_and_p(gap) for gap in gaps],
         "Adjusted p": ["" if gap.p_adjusted is None else p_value(gap.p_adjusted) for gap in gaps],
-        "All intervals at once": [interval(e) if e else "" for e in beside("gap_simultaneous")],
+        "All intervals at once": [_unbroken(interval(e)) if e else "" for e in beside("gap_simultaneous")],
         "Permutation, these templates only": [_permuted(gap) for gap in gaps],
         "Mixed model": [
             f"{points(e.value)}: {_interval_and_p(e)}" if e and e.value is not None else ""
@@ -80,7 +80,13 @@ def _naive(results: Results, run: Run) -> Passage | None:
 def _interval_and_p(e: Estimate | None) -> str:
     if e is None:
         return ""
-    return ", ".join(filter(None, [interval(e), f"p {p_value(e.p)}" if e.p is not None else ""])) or UNDEFINED
+    parts = [interval(e), f"p {p_value(e.p)}" if e.p is not None else ""]
+    return ", ".join(_unbroken(part) for part in parts if part) or UNDEFINED
+
+
+def _unbroken(text: str) -> str:
+    """Keep a figure on one line of its cell."""
+    return text.replace(" ", NO_BREAK)
 
 
 def _permuted(gap: Estimate) -> str:
@@ -220,7 +226,7 @@ def _with_interval(e: Estimate | None) -> str:
         return UNDEFINED
     if e.low is None or e.high is None:
         return number(e.value, 2)
-    return f"{number(e.value, 2)} ({number(e.low, 2)} to {number(e.high, 2)})"
+    return f"{number(e.value, 2)} {_unbroken(f'({number(e.low, 2)} to {number(e.high, 2)})')}"
 
 
 def _mark(e: Estimate | None) -> str:
