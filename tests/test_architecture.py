@@ -137,7 +137,7 @@ COMMANDS = dict(commands())
 
 def test_the_commands_are_those_promised() -> None:
     first = {name for name, *_ in COMMANDS}
-    promised = "audit init validate design collect annotate analyse report status import models"
+    promised = "audit init validate design collect annotate analyse report status plan compare import models"
     assert set(promised.split()) <= first
 
 

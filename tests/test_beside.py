@@ -50,7 +50,7 @@ def test_every_part_is_there() -> None:
     found = kinds(stand_beside(counted(EVEN), PLAN))
     assert found["gap_without"] == 12 + 8
     assert found["template_gap"] == 8
-    for kind in ("gap_simultaneous", "equivalence", "gap_bounds", "four_fifths", "ratio", "odds_ratio"):
+    for kind in ("permutation", "gap_simultaneous", "equivalence", "gap_bounds", "four_fifths", "ratio", "odds_ratio"):
         assert found[kind] == 1
     for kind in ("interaction", "placebo", "largest_gap", "omnibus", "missingness", "mixed_gap"):
         assert found[kind] == 1
@@ -76,6 +76,15 @@ def test_missing_labels_widen_the_worst_case() -> None:
     assert bounds.high is not None
     # One of six names without any label: its rate may be anything from 0 to 1.
     assert bounds.high - bounds.low == pytest.approx(1 / 6)
+
+
+def test_names_are_exchanged_within_gender() -> None:
+    found = stand_beside(counted(EVEN), PLAN).estimates
+    [permuted] = [estimate for estimate in found if estimate.kind == "permutation"]
+    assert permuted.p is not None
+    assert 0 < permuted.p <= 1
+    assert "within gender" in str(permuted.note)
+    assert permuted.value is None
 
 
 def test_no_margin_no_equivalence() -> None:

@@ -97,11 +97,14 @@ def test_naive_and_right_analysis_stand_in_one_table() -> None:
     }
 
 
-def test_permutation_of_a_note_has_a_column_of_its_own() -> None:
-    note = "permutation of names within gender, for these templates only: p = 0.0021 (2 of 952 arrangements)"
-    results = changed(
-        lambda row: row | {"note": note} if row["kind"] == "gap" and row["group"] == "Muslim" else row
-    )
+def test_permutation_has_a_column_of_its_own() -> None:
+    results = made_up_results()
+    [gap] = [
+        row
+        for row in results["estimates"]
+        if (row["kind"], row["outcome"], row["group"], row["target"]) == ("gap", "refused", "Muslim", None)
+    ]
+    results["estimates"].append({**gap, "kind": "permutation", "value": None, "p": 0.0021})
     column = "Permutation, these templates only"
     rows = rows_of(passages_of(results)["naive"])
     assert rows["Muslim"][column] == "p 0.002"

@@ -6,6 +6,7 @@ and what became of it, the design and what it can detect, who labelled, what is 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -86,9 +87,7 @@ def analyse_table(path: Path, columns: dict[str, str], plan: AnalysisPlan) -> di
         "version": __version__,
         "title": path.name,
         "created": now(),
-        "inputs": content_hash(
-            plan.model_dump_json(), json.dumps(columns), __version__, path.read_text("utf-8")
-        ),
+        "inputs": content_hash(plan.model_dump_json(), json.dumps(columns), __version__, _digest(path)),
         "plan": {**plan.model_dump(), "preset": None, "first_collection": None, "deviations": []},
         "design": table_design(frame, plan),
         "labels": {"kind": kind_of_labels(frame), "annotators": annotators(frame)},
@@ -98,6 +97,11 @@ def analyse_table(path: Path, columns: dict[str, str], plan: AnalysisPlan) -> di
         "warnings": warnings(frame, [], []),
         "provenance": [],
     }
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def inputs_hash(study: Study, store: Store) -> str:

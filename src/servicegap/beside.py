@@ -14,7 +14,7 @@ import numpy as np
 from servicegap.disparity.additive import TooLittleError
 from servicegap.disparity.categories import CategoryCells, omnibus_test
 from servicegap.disparity.cells import Cells
-from servicegap.disparity.comparison import gaps_of
+from servicegap.disparity.comparison import gaps_of, permutation_of
 from servicegap.disparity.components import design_effect_of_gap, variance_components
 from servicegap.disparity.equivalence import equivalence
 from servicegap.disparity.extremes import largest_gap
@@ -31,6 +31,8 @@ from servicegap.study import AnalysisPlan
 
 #: Drawn arrangements and splits must be the same whenever the same labels are analysed.
 SEED = 20240313
+#: Names x templates up to which the mixed model, a sensitivity check, is worth its seconds.
+MIXED_CELLS = 3_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ def _add_pair(found: Beside, cells: Cells, group: str, plan: AnalysisPlan, rng: 
         ]
         if effect is not None:
             found.remarks.append(Remark("design_effect", effect.sentence(), group))
+    found.estimates.append(permutation_of(cells, group, plan.reference, rng, outcome_name=outcome))
     found.estimates.append(worst_case(cells, group, plan.reference, outcome_name=outcome))
     for kind in ("four_fifths", "ratio", "odds_ratio"):
         found.estimates.append(
@@ -143,16 +146,22 @@ def _two_levels(cells: Cells) -> Iterable[tuple[str, tuple[str, str]]]:
 
 
 def _mixed(cells: Cells, plan: AnalysisPlan) -> list[Estimate]:
+    if int(cells.responses.max()) < 2:
+        return [_no_mixed(plan, "needs two or more responses a cell, to tell name x template from chance")]
+    if cells.mean.size > MIXED_CELLS:
+        return [_no_mixed(plan, f"is not fitted to more than {MIXED_CELLS:,} cells: it would take minutes")]
     try:
         fit = fit_mixed(cells, plan.reference, level=plan.level, outcome_name=plan.primary)
     except (DataError, TooLittleError) as reason:
-        return [
-            Estimate(
-                kind="mixed_gap",
-                outcome=plan.primary,
-                reference=plan.reference,
-                value=None,
-                note=f"the mixed logistic model cannot be fitted: {reason}",
-            )
-        ]
+        return [_no_mixed(plan, f"cannot be fitted: {reason}")]
     return list(fit.gaps.values())
+
+
+def _no_mixed(plan: AnalysisPlan, reason: str) -> Estimate:
+    return Estimate(
+        kind="mixed_gap",
+        outcome=plan.primary,
+        reference=plan.reference,
+        value=None,
+        note=f"the mixed logistic model {reason}",
+    )

@@ -106,9 +106,10 @@ def estimate_all(frame: pl.DataFrame, plan: AnalysisPlan) -> Estimated:
     """
     _check_groups(frame, plan.reference)
     found = Estimated([], [])
-    for (model, condition), part in frame.sort("model", "condition").group_by(
-        "model", "condition", maintain_order=True
-    ):
+    for model, condition in frame.select("model", "condition").unique().sort("model", "condition").rows():
+        part = frame.filter(
+            pl.col("model").eq_missing(pl.lit(model)) & pl.col("condition").eq_missing(pl.lit(condition))
+        )
         # By run: a model that people labelled is not made uncertain by another that a machine labelled.
         labels = kind_of_labels(part)
         made = _of_run(part, plan)
@@ -121,7 +122,7 @@ def estimate_all(frame: pl.DataFrame, plan: AnalysisPlan) -> Estimated:
 
 
 def _check_groups(frame: pl.DataFrame, reference: str) -> None:
-    groups = sorted(set(frame["group"].drop_nulls()))
+    groups = sorted(frame["group"].cast(pl.String).unique().drop_nulls())
     if not groups:
         raise DataError("there are no responses to analyse; collect or import some first")
     if reference not in groups:

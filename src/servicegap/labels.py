@@ -150,7 +150,7 @@ def _counting_labels(store: Store) -> pl.DataFrame:
 
 def kind_of_labels(frame: pl.DataFrame) -> Labels | None:
     """Return who labelled, as estimates say it; one automatic label makes all uncorrected."""
-    kinds = set(frame["kind"].drop_nulls()) - {"provider"}
+    kinds = set(frame["kind"].unique().drop_nulls()) - {"provider"}
     if kinds & {"automatic", "judge"}:
         return "automatic-uncorrected"
     if "imported" in kinds:

@@ -8,6 +8,7 @@ Not here: the formulas (power/), the command line, the plan of a study (study.py
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 import numpy as np
@@ -235,7 +236,7 @@ def components_of(frame: pl.DataFrame, analysis: AnalysisPlan, title: str) -> li
 
 
 def question_about(frame: pl.DataFrame, analysis: AnalysisPlan, samples: int) -> Question:
-    """Return the question whose design is a study's own.
+    """Return the question whose design is a study's own: the median group's names, its primary templates.
 
     Parameters
     ----------
@@ -253,8 +254,7 @@ def question_about(frame: pl.DataFrame, analysis: AnalysisPlan, samples: int) ->
     if not rows.height:
         raise DataError("there are no responses about a group yet; collect or import some first")
     names = rows.group_by("group").agg(n=pl.col("signal").n_unique())["n"].to_list()
-    # The smallest group: what is said of it holds for the others all the more.
-    size = Size(min(names), rows["template"].n_unique(), samples)
+    size = Size(statistics.median_low(names), rows["template"].n_unique(), samples)
     return Question(size, groups=max(2, len(names)), level=analysis.level)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import click
 
 from servicegap import __version__
-from servicegap.cli import sources, stages
+from servicegap.cli import inference, sources, stages
 from servicegap.cli.framework import STOPPED, PipeGroup
 from servicegap.errors import ServicegapError
 
@@ -80,6 +80,8 @@ for _command in (
     stages.analyse,
     stages.report,
     stages.status,
+    inference.plan,
+    inference.compare,
     sources.import_,
     sources.models,
 ):

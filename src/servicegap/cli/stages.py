@@ -210,11 +210,13 @@ def annotate(folder: Path, as_json: bool) -> None:
     "    --reference white --json",
 )
 @click.argument("folder", metavar="[DIR]", type=FOLDER, required=False)
-@click.option("--table", type=FOLDER, help="Analyse this CSV file instead of a study.")
+@click.option("--table", type=FOLDER, help="Analyse this CSV or Parquet file instead of a study.")
 @click.option("--group", help="The table's column with the group.")
 @click.option("--signal", help="The table's column with the name or other signal.")
 @click.option("--template", help="The table's column with the template.")
 @click.option("--label", help="The table's column with the category.")
+@click.option("--model", help="The table's column with the model, where there are several.")
+@click.option("--target", help="The table's column with the target of the template's stereotype.")
 @click.option("--reference", help="The group that the others are compared with.")
 @click.option(
     "--primary",
@@ -242,7 +244,8 @@ def analyse(
     if (folder is None) == (table is None):
         raise click.UsageError("Give either a study's DIR or --table FILE.csv.")
     if table is not None:
-        missing = [f"--{name}" for name, value in {**columns, "reference": reference}.items() if not value]
+        needed = {name: columns[name] for name in ("group", "signal", "template", "label")}
+        missing = [f"--{name}" for name, value in {**needed, "reference": reference}.items() if not value]
         if missing:
             raise click.UsageError(f"--table also needs {', '.join(missing)}.")
         results = _analysed_table(
@@ -267,7 +270,7 @@ def _analysed_table(table: Path, columns: dict[str, Any], plan: dict[str, Any]) 
     from servicegap.study import AnalysisPlan
 
     made = AnalysisPlan(**{name: value for name, value in plan.items() if value is not None})
-    return analyse_table(table, columns, made)
+    return analyse_table(table, {use: name for use, name in columns.items() if name}, made)
 
 
 def _analysed_study(folder: Path) -> dict[str, Any]:

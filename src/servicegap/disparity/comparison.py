@@ -15,7 +15,7 @@ from servicegap.disparity.additive import TooLittleError, fit
 from servicegap.disparity.cells import Cells
 from servicegap.disparity.crossed import Crossed, contrast
 from servicegap.disparity.group_rates import NOTHING, check_level, design_effect, interval
-from servicegap.disparity.permutation import permute_names
+from servicegap.disparity.permutation import Permutation, permute_names
 from servicegap.disparity.rare import Limits, effective_size, no_event_limit, square_and_add
 from servicegap.disparity.selection import Selection, select
 from servicegap.errors import DataError
@@ -246,16 +246,53 @@ def _is_rare(chosen: Selection) -> bool:
     return 0 < rate < 1 and (steady or min(rate, 1 - rate) < RARE)
 
 
-def _permutation(chosen: Selection, signs: list[int], rng: np.random.Generator) -> list[str]:
-    """Exchange names between the groups, on the templates in use."""
-    tables = chosen.tables()
+def permutation_of(
+    cells: Cells, group: str, reference: str, rng: np.random.Generator, *, outcome_name: str = "outcome"
+) -> Estimate:
+    """Test a gap by exchanging names between the two groups: an answer for these templates only.
+
+    Parameters
+    ----------
+    cells : Cells
+        Responses summed up into names x templates; attributes that split both groups become strata.
+    group, reference : str
+        The groups.
+    rng : numpy Generator
+        Draws arrangements where there are too many to list.
+    outcome_name : str
+        What the outcome is called in the estimate.
+
+    Returns
+    -------
+    Estimate
+        Kind ``permutation``: p, with the strata, the arrangements and the smallest p in the note; no value.
+    """
+    parts = [np.arange(len(cells.template))]
+    base = counted(
+        base_estimate("permutation", cells, reference, 0.95, outcome_name), cells, (group, reference), parts
+    )
+    base = replace(base, group=group, level=None, method="permutation of names within strata")
     try:
-        values = sum(
-            sign * fit(np.vstack([row[part] for row in tables])).names for part, sign in enumerate(signs)
-        )
+        found = _permuted(select(cells, (group, reference), parts), [1], rng)
+    except TooLittleError as reason:
+        return replace(base, note=str(reason))
+    return replace(base, p=found.p, note=found.sentence())
+
+
+def _permutation(chosen: Selection, signs: list[int], rng: np.random.Generator) -> list[str]:
+    try:
+        return [_permuted(chosen, signs, rng).sentence()]
     except TooLittleError:
         return []
+
+
+def _permuted(chosen: Selection, signs: list[int], rng: np.random.Generator) -> Permutation:
+    """Exchange names between the groups, on the templates in use."""
+    tables = chosen.tables()
+    values = sum(
+        sign * fit(np.vstack([row[part] for row in tables])).names for part, sign in enumerate(signs)
+    )
     rows = np.concatenate(chosen.rows)
     in_group = np.arange(len(rows)) < len(chosen.rows[0])
     attributes = {key: [known[row] for row in rows] for key, known in chosen.cells.attributes.items()}
-    return [permute_names(np.asarray(values), in_group, attributes, rng).sentence()]
+    return permute_names(np.asarray(values), in_group, attributes, rng)

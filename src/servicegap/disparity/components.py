@@ -83,6 +83,11 @@ class DesignEffect:
 
     def sentence(self) -> str:
         """Say it in words."""
+        if self.worth >= self.responses:
+            return (
+                f"these {self.responses:,} responses are worth as many independent ones for the gap: "
+                "names and templates cost nothing here"
+            )
         return (
             f"these {self.responses:,} responses are worth about {self.worth:,.0f} independent ones "
             "for the gap: names and templates repeat"

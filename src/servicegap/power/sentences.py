@@ -23,7 +23,7 @@ def planning_sentences(
     simulated: Sequence[float],
     best: Sequence[Sequence[Line]],
 ) -> tuple[str, ...]:
-    """Say in words what the asked design can claim, one text for each source.
+    """Say in words what the asked design can claim, source by source.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def planning_sentences(
             told.append(_family(question, source))
         if best and not best[number]:
             told.append("no design fits the budget; see the table for what designs cost")
-        found.append(f"[{number + 1}] " + ". ".join(text[:1].upper() + text[1:] for text in told) + ".")
+        found += [f"[{number + 1}] {text[:1].upper()}{text[1:]}." for text in told]
     return tuple(found)
 
 
@@ -65,6 +65,8 @@ def _verdict(question: Question, source: Components) -> str:
 
 def _repeats(question: Question, source: Components) -> str:
     """Say what asking again buys, and what the same calls would buy as names."""
+    if source.repeat == 0:
+        return "what repeats would buy cannot be told from these figures: they have no chance within a cell"
     size, parts = question.size, with_labelling(source, question.labellings[0])
     times = size.samples if size.samples > 1 else _REPEATS
     chances = {"level": question.level, "power": question.power}
@@ -88,7 +90,7 @@ def _family(question: Question, source: Components) -> str:
     level = 1 - (1 - question.level) / tests
     parts = with_labelling(source, question.labellings[0])
     found = detectable_gap(parts, size.names, size.templates, size.samples, level=level, power=question.power)
-    return f"with Holm over {tests} gaps, one that differs alone must be of {_points(found)} points"
+    return f"with Holm over {tests} gaps, the only one must be {_points(found)} points to be found as often"
 
 
 def _points(gap: float | None) -> str:

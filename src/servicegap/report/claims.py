@@ -18,7 +18,7 @@ from servicegap.report.words import (
     planned_gaps,
     read_as,
     run_name,
-    sentence_start,
+    sentences,
     verdict,
 )
 
@@ -142,7 +142,7 @@ def _sentence(results: Results, run: Run, gap: Estimate) -> str:
     remark = results.remark(run, "gap_without", str(gap.group))
     if remark is None or verdict(gap, results.level) not in ("told", "alone"):
         return sentence
-    return f"{sentence} {sentence_start(remark)}."
+    return f"{sentence} {sentences(remark)}"
 
 
 def _lead(results: Results, gaps: Sequence[Estimate]) -> str:

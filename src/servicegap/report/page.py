@@ -142,8 +142,8 @@ def _estimate_part(results: Results, run: Run) -> Mapping[str, Any]:
 
 
 def _filled_columns(rows: Sequence[Sequence[str]]) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-    """Return the head and the rows of a table of estimates, without the columns that are empty."""
-    filled = [i for i in range(len(_HEAD)) if any(row[i] for row in rows)]
+    """Return the head and the rows of a table of estimates, without the columns that tell nothing."""
+    filled = [i for i in range(len(_HEAD)) if any(row[i] not in ("", "all") for row in rows)]
     return [_HEAD[i] for i in filled], [[row[i] for i in filled] for row in rows]
 
 

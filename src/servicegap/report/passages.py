@@ -5,7 +5,6 @@ The figures of the passages are in beside_figures.py, the checks in checks.py.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from servicegap.records import Estimate
@@ -21,13 +20,11 @@ from servicegap.report.words import (
     planned_gaps,
     read_as,
     sentence_start,
+    sentences,
 )
 
 #: Below this share of the reference's favourable outcomes, US guidelines speak of adverse impact.
 FOUR_FIFTHS = 0.8
-
-# The note of a gap whose names were exchanged between the groups, as the estimator writes it.
-_PERMUTED = re.compile(r"permutation of names[^:]*: p = ([0-9.e+-]+[0-9])")
 
 
 def passages(results: Results, run: Run) -> Iterator[Passage]:
@@ -59,7 +56,9 @@ def _naive(results: Results, run: Run) -> Passage | None:
         "Crossed": [_interval_and_p(gap) for gap in gaps],
         "Adjusted p": ["" if gap.p_adjusted is None else p_value(gap.p_adjusted) for gap in gaps],
         "All intervals at once": [_unbroken(interval(e)) if e else "" for e in beside("gap_simultaneous")],
-        "Permutation, these templates only": [_permuted(gap) for gap in gaps],
+        "Permutation, these templates only": [
+            f"p {p_value(e.p)}" if e and e.p is not None else "" for e in beside("permutation")
+        ],
         "Mixed model": [
             f"{points(e.value)}: {_interval_and_p(e)}" if e and e.value is not None else ""
             for e in beside("mixed_gap")
@@ -87,11 +86,6 @@ def _interval_and_p(e: Estimate | None) -> str:
 def _unbroken(text: str) -> str:
     """Keep a figure on one line of its cell."""
     return text.replace(" ", NO_BREAK)
-
-
-def _permuted(gap: Estimate) -> str:
-    found = _PERMUTED.search(gap.note or "")
-    return f"p {p_value(float(found[1]))}" if found else ""
 
 
 def _mixed_doubts(results: Results, run: Run, gaps: Sequence[Estimate]) -> list[tuple[str, str]]:
@@ -122,7 +116,7 @@ def _without(results: Results, run: Run) -> Passage | None:
     if not groups:
         return None
     remarks = {group: results.remark(run, "gap_without", group) for group in groups}
-    said = [(sentence_start(read_as(results, g)), _sentences(text)) for g, text in remarks.items() if text]
+    said = [(sentence_start(read_as(results, g)), sentences(text)) for g, text in remarks.items() if text]
     others = [read_as(results, group) for group, text in remarks.items() if not text]
     if others:
         few = f"No single name and no single template carries a fifth or more of the gap: {joined(others)}."
@@ -139,14 +133,10 @@ def _without(results: Results, run: Run) -> Passage | None:
     )
 
 
-def _sentences(remark: str) -> str:
-    return " ".join(f"{sentence_start(part)}." for part in remark.split("; "))
-
-
 def _variance(results: Results, run: Run) -> Passage | None:
     shares = run.pick("variance_share", target=ANY)
     said = [
-        (sentence_start(read_as(results, group)), _sentences(text))
+        (sentence_start(read_as(results, group)), sentences(text))
         for group in results.groups
         for about in ("variance_share", "design_effect")
         if (text := results.remark(run, about, group))

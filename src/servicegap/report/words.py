@@ -51,6 +51,17 @@ def sentence_start(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def sentences(remark: str) -> str:
+    """Return a remark as whole sentences.
+
+    Examples
+    --------
+    >>> sentences("it rains; it pours")
+    'It rains. It pours.'
+    """
+    return " ".join(f"{sentence_start(part)}." for part in remark.split("; "))
+
+
 def joined(parts: Sequence[str]) -> str:
     """Return several things as one text.
 
