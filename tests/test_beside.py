@@ -50,17 +50,31 @@ def test_every_part_is_there() -> None:
     found = kinds(stand_beside(counted(EVEN), PLAN))
     assert found["gap_without"] == 12 + 8
     assert found["template_gap"] == 8
-    for kind in ("permutation", "gap_simultaneous", "equivalence", "gap_bounds", "four_fifths", "ratio", "odds_ratio"):
+    for kind in (
+        "permutation",
+        "gap_simultaneous",
+        "equivalence",
+        "gap_bounds",
+        "four_fifths",
+        "ratio",
+        "odds_ratio",
+    ):
         assert found[kind] == 1
     for kind in ("interaction", "placebo", "largest_gap", "omnibus", "missingness", "mixed_gap"):
         assert found[kind] == 1
     assert found["level_gap"] == 2
 
 
-def test_a_gap_that_is_one_name_is_said_to_be_that_name() -> None:
-    remarks = stand_beside(counted({**EVEN, "z": 1.0}), PLAN).remarks
+def test_a_gap_that_owes_much_to_one_name_says_which() -> None:
+    more = dict.fromkeys("uvwxy", 0.5) | {"z": 1.0}
+    remarks = stand_beside(counted({**EVEN, **more}), PLAN).remarks
     [sentence] = [remark.text for remark in remarks if remark.about == "gap_without"]
     assert "one name: z" in sentence
+
+
+def test_chance_is_not_put_down_to_a_name() -> None:
+    remarks = stand_beside(counted({**EVEN, "z": 0.375}), PLAN).remarks
+    assert [remark for remark in remarks if remark.about == "gap_without"] == []
 
 
 def test_variance_shares_sum_to_one() -> None:

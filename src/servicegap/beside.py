@@ -74,18 +74,22 @@ def stand_beside(counted: CategoryCells, plan: AnalysisPlan) -> Beside:
     if plan.margin is not None:
         found.estimates += [equivalence(gap, plan.margin) for gap in planned]
     for gap in planned:
-        assert gap.group is not None
-        _add_pair(found, cells, gap.group, plan, rng)
+        _add_pair(found, cells, gap, plan, rng)
     found.estimates += _of_all_groups(cells, counted, plan, rng)
     return found
 
 
-def _add_pair(found: Beside, cells: Cells, group: str, plan: AnalysisPlan, rng: np.random.Generator) -> None:
+def _add_pair(
+    found: Beside, cells: Cells, gap: Estimate, plan: AnalysisPlan, rng: np.random.Generator
+) -> None:
     """Add what is about one group and the reference."""
+    group = str(gap.group)
     outcome = plan.primary
     left = leave_one_out(cells, group, plan.reference, level=plan.level, outcome_name=outcome)
     found.estimates += [*left.names, *left.templates]
-    if sentence := left.sentence():
+    # What a gap owes to one name is worth a sentence only where there is a gap to speak of.
+    noticed = gap.p is not None and gap.p <= 1 - plan.level
+    if noticed and (sentence := left.sentence()):
         found.remarks.append(Remark("gap_without", sentence, group))
     try:
         shares = variance_components(cells, group, plan.reference).shares()

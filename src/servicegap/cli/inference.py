@@ -51,8 +51,7 @@ _AMOUNT = click.FloatRange(0)
     type=_SHARE,
     multiple=True,
     default=(1.0,),
-    show_default="1",
-    help="Share of responses that people label; again for more to choose from.",
+    help="Share of responses that people label; again for more to choose from.  [default: 1]",
 )
 @click.option(
     "--annotator-error",
