@@ -23,7 +23,7 @@ def counted(refusals: dict[str, float], *, lost: str | None = None) -> CategoryC
             None
             if name == lost
             else "refusal"
-            if number < refusals.get(name, 0.0) * len(TEMPLATES)
+            if (number + 3 * place) % len(TEMPLATES) < refusals.get(name, 0.0) * len(TEMPLATES)
             else "answer",
             group,
             name,

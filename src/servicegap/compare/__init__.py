@@ -188,7 +188,7 @@ def _pair(baseline: Side, compared: Side, one: Run, other: Run, margin: float | 
 def _counted(side: Side, run: Run, without: Sequence[str]) -> CategoryCells:
     """Count the responses of a run on the primary templates, without some of them."""
     rows = side.rows(run)
-    found = primary_runs(rows.filter(~pl.col("template").is_in([]))).get(run)
+    found = primary_runs(rows.filter(~pl.col("template").is_in(list(without)))).get(run)
     if found is None:
         raise DataError(
             f"{side.name}: {listed([run])} has no responses about a group on a template that the other has"
