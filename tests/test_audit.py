@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SmallStudy
+from conftest import Ended, SmallStudy
 
 from servicegap.audit import (
     bring_to_analyse,
@@ -186,3 +187,12 @@ def test_validate_asks_nothing_and_tells_unknown_models_and_annotators(asked: Sm
 def test_imported_responses_can_be_validated_though_not_asked(asked: SmallStudy) -> None:
     asked.change("study.yaml", "fake:even", "imported:llama 7")
     assert len(checked_design(asked.open()).prompts) == 104
+
+
+def test_an_audit_that_cannot_be_run_leaves_nothing_behind(run: Callable[..., Ended], tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    ended = run("audit", folder, "--model", "local:no-such-model")
+    assert ended.code == 2
+    assert "no-such-model" in ended.error
+    assert not folder.exists()
+    assert run("audit", folder, "--model", "fake:even", "--names-per-group", "2").code == 0

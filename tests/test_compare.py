@@ -14,6 +14,7 @@ from conftest import Answer, Answers, Ended, SmallStudy
 from servicegap.compare import Comparison, compare
 from servicegap.compare.sides import Side, read_side
 from servicegap.compare.words import as_results, sentences
+from servicegap.disparity.multiplicity import holm
 from servicegap.errors import DataError
 from servicegap.records import Estimate, Signal, Template
 
@@ -223,9 +224,10 @@ def test_the_command_on_pretended_models(run: Run, tmp_path: Path) -> None:
     assert "240 cells of 24 names and 10 templates are in both" in ended.out
     assert "model: fake:even -> fake:uneven" in ended.out
     found = json.loads(run("compare", even, uneven, "--margin", "0.05", "--json").out)
-    gaps = {
-        e["group"]: e for e in found["estimates"] if (e["kind"], e["outcome"]) == ("gap_change", "refused")
-    }
+    changes = [e for e in found["estimates"] if e["kind"] == "gap_change" and e["outcome"] == "refused"]
+    # The two p are close together: Holm and Benjamini-Hochberg differ.
+    assert [e["p_adjusted"] for e in changes] == pytest.approx(holm([e["p"] for e in changes]))
+    gaps = {e["group"]: e for e in changes}
     # The pretended gaps: 24 points for Muslim names, 16 for Chinese ones; none in the other model.
     for group, true in (("Muslim", 0.24), ("Chinese", 0.16)):
         assert gaps[group]["low"] < true < gaps[group]["high"]

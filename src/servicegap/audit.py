@@ -5,6 +5,7 @@ Each function brings a study up to one stage, doing before it what is missing or
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,6 +51,9 @@ def make_study(folder: Path, choices: Choices) -> Study:
         checked_design(study)
     except ServicegapError:
         (folder / PLAN_FILE).unlink()
+        # Only if nothing else is in it.
+        with contextlib.suppress(OSError):
+            folder.rmdir()
         raise
     return study
 

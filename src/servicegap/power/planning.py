@@ -275,7 +275,7 @@ def verdict(
     """
     parts = with_labelling(components, labelling or Labelling(share=option.label_share))
     chance = power_of(wanted, parts, option.names, option.templates, option.samples, level=level)
-    size = f"{option.names} names a group, {option.templates} templates, {option.samples} samples a call"
+    size = f"{option.names} names a group, {option.templates} templates, {option.samples} sample{'s'[: option.samples != 1]} a prompt"
     if option.detectable is not None and option.detectable <= wanted:
         return f"{size}: enough for a gap of {100 * wanted:.0f} points, found in {chance:.0%} of such studies"
     limit = (
