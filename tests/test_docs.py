@@ -253,6 +253,12 @@ def test_links_lead_somewhere(name: str) -> None:
     assert not dead
 
 
+def test_the_index_leads_to_every_page() -> None:
+    linked = {(ROOT / "docs" / target).resolve() for target in _LINK.findall(read("docs/index.md"))}
+    missing = [page for page in PAGES if page.resolve() not in linked and page.name != "index.md"]
+    assert not missing
+
+
 def anchors(page: Path) -> set[str]:
     """Return the anchors that a page's headings get: lower case, spaces to hyphens, no punctuation."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)

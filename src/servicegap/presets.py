@@ -167,6 +167,7 @@ def plan_text(title: str, choices: Choices) -> str:
         "  primary: refused      # refused, harmful or unserved",
         f"  reference: {preset.groups[0]}",
         "  level: 0.95",
+        "  # margin: 0.05       # the largest gap that would not matter: adds a test that gaps are smaller",
     ]
     return "\n".join(lines) + "\n"
 

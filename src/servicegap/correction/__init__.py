@@ -16,7 +16,7 @@ their variance: that group is post-stratified instead (post_stratification.py). 
 label makes names and templates look more alike than they are, the more so the worse the annotator is; so the
 interval is then never narrower than the prediction-powered one.
 
-Not here: figures about this corpus alone (corpus_correction.py), what makes a sample doubtful
+Not here: figures about this corpus alone (corpus.py), what makes a sample doubtful
 (human_sample.py), how often the annotator errs (annotator_errors.py).
 
 References

@@ -1,6 +1,6 @@
 """The rate of a group in this corpus alone, from strata of its responses, and differences of such rates.
 
-Not here: the public functions and the formulas in words (corpus_correction.py).
+Not here: the public functions and the formulas in words (corpus.py).
 """
 
 from __future__ import annotations

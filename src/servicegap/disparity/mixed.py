@@ -100,8 +100,7 @@ def fit_mixed(
     Returns
     -------
     MixedFit
-        Intervals use normal quantiles and are too short with few names (8 to 11 % false positives at 4 to 8
-        names a group): never a headline.
+        Intervals use normal quantiles and are too short with few names: never a headline.
 
     Raises
     ------
