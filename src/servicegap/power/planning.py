@@ -275,7 +275,8 @@ def verdict(
     """
     parts = with_labelling(components, labelling or Labelling(share=option.label_share))
     chance = power_of(wanted, parts, option.names, option.templates, option.samples, level=level)
-    size = f"{option.names} names a group, {option.templates} templates, {option.samples} sample{'s'[: option.samples != 1]} a prompt"
+    samples = f"{option.samples} sample{'s'[: option.samples != 1]} a prompt"
+    size = f"{option.names} names a group, {option.templates} templates, {samples}"
     if option.detectable is not None and option.detectable <= wanted:
         return f"{size}: enough for a gap of {100 * wanted:.0f} points, found in {chance:.0%} of such studies"
     limit = (
