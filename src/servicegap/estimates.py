@@ -1,10 +1,9 @@
 """A table of labelled responses -> every estimate of the analysis plan, and the exploratory ones.
 
-Primary templates are those that carry a stereotype (all of them, where none does). Neutral templates
-never enter a primary gap, and the no-signal control no gap at all. Responses are summed up into cells
-once for each model and condition; after that no step depends on how many there are.
+Neutral templates never enter a primary gap, and the no-signal control no gap at all. Responses are counted
+once for each model and condition (runs.py); after that no step depends on how many there are.
 
-Not here: the formulas (disparity.py and its family), what stands beside the planned gaps (beside.py),
+Not here: the formulas (disparity/), what stands beside the planned gaps (beside.py),
 where the table comes from (labels.py, formats/), results.json.
 """
 
@@ -13,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import polars as pl
 
 from servicegap.beside import Remark, stand_beside
-from servicegap.disparity.categories import CategoryCells, count_categories, shares_of
+from servicegap.disparity.categories import CategoryCells, shares_of
 from servicegap.disparity.cells import Cells
 from servicegap.disparity.comparison import contrasts_of, gaps_of
 from servicegap.disparity.group_rates import rates_of
@@ -27,10 +25,8 @@ from servicegap.disparity.single import name_rates
 from servicegap.errors import DataError
 from servicegap.labels import kind_of_labels
 from servicegap.records import CONTROL, OUTCOMES, Estimate
+from servicegap.runs import NEUTRAL, count_run, on_templates, primary_part
 from servicegap.study import AnalysisPlan
-
-#: The part of a template without a stereotype.
-NEUTRAL = "neutral"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +56,9 @@ class _Run:
     def has_neutral(self) -> bool:
         return NEUTRAL in (self.counted.cells.part or ())
 
-    @property
-    def primary(self) -> _Run:
-        """The part of the run that planned gaps are about."""
-        # Where no template carries a stereotype (somebody's own table, say), all of them are primary.
-        return self.on([part != NEUTRAL for part in self.counted.cells.part or ()]) if self.targets else self
-
-    def on(self, templates: Sequence[bool]) -> _Run:
-        columns = np.flatnonzero(templates)
-        found = replace(
-            self.counted,
-            cells=self.counted.cells.take(columns=columns),
-            counts=self.counted.counts[:, columns],
-        )
-        return replace(self, counted=found)
-
     def on_target(self, target: str) -> _Run:
-        return self.on([part == target for part in self.counted.cells.part or ()])
+        wanted = [part == target for part in self.counted.cells.part or ()]
+        return replace(self, counted=on_templates(self.counted, wanted))
 
     def cells(self, outcome: str) -> Cells:
         return self.counted.outcome(OUTCOMES[outcome])
@@ -143,8 +125,8 @@ def _of_run(frame: pl.DataFrame, plan: AnalysisPlan) -> Estimated:
         estimates += [_control_rate(control, outcome) for outcome in outcomes]
     if not named.height:
         return Estimated(estimates, remarks)
-    run = _Run(_counted(named), plan)
-    primary = run.primary
+    run = _Run(count_run(named), plan)
+    primary = _Run(primary_part(run.counted), plan)
     for outcome in outcomes:
         cells = primary.cells(outcome)
         estimates += rates_of(cells, level=plan.level, outcome_name=outcome).values()
@@ -161,22 +143,6 @@ def _of_run(frame: pl.DataFrame, plan: AnalysisPlan) -> Estimated:
         estimates += beside.estimates
         remarks += beside.remarks
     return Estimated(estimates, remarks)
-
-
-def _counted(named: pl.DataFrame) -> CategoryCells:
-    known = [
-        name
-        for name in ("gender", "commonness")
-        if name in named.columns and named[name].null_count() < named.height
-    ]
-    return count_categories(
-        named["category"],
-        named["group"],
-        named["signal"],
-        named["template"],
-        strata={name: named[name] for name in known},
-        part=named["target"].fill_null(NEUTRAL),
-    )
 
 
 def _gaps(run: _Run, outcome: str) -> list[Estimate]:

@@ -9,6 +9,7 @@ Not here: the formulas (power/), the command line, the plan of a study (study.py
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,7 +29,7 @@ from servicegap.power.planning import (
 from servicegap.power.question import Budget, Expected, Line, Planned, Prices, Question, Size
 from servicegap.power.sentences import planning_sentences
 from servicegap.records import OUTCOMES
-from servicegap.runs import primary_rows, primary_runs
+from servicegap.runs import primary_runs
 from servicegap.study import AnalysisPlan
 
 #: Names a group and templates that the table shows beside the asked design.
@@ -250,11 +251,12 @@ def question_about(frame: pl.DataFrame, analysis: AnalysisPlan, samples: int) ->
     DataError
         No response about a group.
     """
-    rows = primary_rows(frame)
-    if not rows.height:
+    runs = list(primary_runs(frame).values())
+    if not runs:
         raise DataError("there are no responses about a group yet; collect or import some first")
-    names = rows.group_by("group").agg(n=pl.col("signal").n_unique())["n"].to_list()
-    size = Size(statistics.median_low(names), rows["template"].n_unique(), samples)
+    cells = runs[0].cells
+    names = list(Counter(cells.group).values())
+    size = Size(statistics.median_low(names), len(cells.template), samples)
     return Question(size, groups=max(2, len(names)), level=analysis.level)
 
 
