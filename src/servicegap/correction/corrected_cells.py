@@ -17,12 +17,11 @@ from math import exp, log
 from scipy.special import stdtr, stdtrit
 
 from servicegap.correction.post_stratification import Figure, Proportion, add_reaches
-from servicegap.correction.prediction_powered import LOG_SCALES
 from servicegap.disparity.cells import Cells
 from servicegap.disparity.comparison import gaps_of
 from servicegap.disparity.group_rates import rates_of
 from servicegap.disparity.rare import Limits, effective_size, no_event_limit, square_and_add
-from servicegap.disparity.ratios import Kind, ratio_of
+from servicegap.disparity.ratios import LOG_SCALES, Kind, ratio_of
 from servicegap.records import Estimate
 
 

@@ -15,7 +15,7 @@ responses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from servicegap.disparity.cells import Floats
-from servicegap.disparity.columns import Column, labels
+from servicegap.disparity.columns import Column, labels, length_problems
 from servicegap.errors import DataError
 
 #: Learns from features and labels, and returns what scores other features (0 to 1, one a response).
@@ -99,17 +99,6 @@ def crossfit_scores(
         raise DataError(*problems)
     fold = _deal(place, folds, rng)
     return CrossFitted(_scores(fit, _rows(features), people, fold), fold)
-
-
-def length_problems(columns: Mapping[str, Sized]) -> list[str]:
-    """Tell of columns that are empty or of different lengths."""
-    lengths = {name: len(column) for name, column in columns.items()}
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        return [f"the arrays have different lengths ({told}); give one entry a response in each"]
-    if not any(lengths.values()):
-        return ["there are no responses: the arrays are empty; give one entry a response"]
-    return []
 
 
 def own_label_problems(columns: Mapping[str, pl.Series]) -> list[str]:

@@ -16,9 +16,9 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from servicegap.correction.crossfit import length_problems, own_label_problems
+from servicegap.correction.crossfit import own_label_problems
 from servicegap.disparity.cells import Floats
-from servicegap.disparity.columns import Column, labels, numbers
+from servicegap.disparity.columns import Column, labels, length_problems, numbers
 from servicegap.errors import DataError
 
 #: With fewer labels of a group than this, no interval here is known to cover as often as it says.

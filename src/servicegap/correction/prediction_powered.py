@@ -5,30 +5,13 @@ Not here: the figures (correction.py, corpus.py), the sample (human_sample.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import log
 
 from servicegap.correction.human_sample import HumanSample
 from servicegap.correction.post_stratification import Proportion, post_stratify
 from servicegap.disparity.cells import Floats
-from servicegap.disparity.ratios import Kind
 from servicegap.records import Estimate
-
-
-@dataclass(frozen=True, slots=True)
-class LogScale:
-    """A function of one group's rate whose difference between groups is a log ratio, and its slope."""
-
-    value: Callable[[float], float]
-    slope: Callable[[float], float]
-
-
-LOG_SCALES: dict[Kind, LogScale] = {
-    "four_fifths": LogScale(lambda p: log(1 - p), lambda p: -1 / (1 - p)),
-    "ratio": LogScale(log, lambda p: 1 / p),
-    "odds_ratio": LogScale(lambda p: log(p / (1 - p)), lambda p: 1 / (p * (1 - p))),
-}
 
 
 @dataclass(frozen=True, slots=True)

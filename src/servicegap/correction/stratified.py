@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from servicegap.correction.human_sample import HumanSample
 from servicegap.correction.post_stratification import Figure, post_stratify
-from servicegap.correction.prediction_powered import LOG_SCALES
 from servicegap.disparity.cells import Floats
-from servicegap.disparity.ratios import Kind
+from servicegap.disparity.ratios import LOG_SCALES, Kind
 
 #: A stratum with fewer labels than this is put together with another.
 FEWEST_IN_STRATUM = 5

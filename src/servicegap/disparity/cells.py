@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from servicegap.disparity.columns import Column, labels, numbers
+from servicegap.disparity.columns import Column, labels, length_problems, numbers
 from servicegap.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -146,7 +146,9 @@ def aggregate(
     if weight is not None:
         columns["weight"] = numbers(weight, "weight", problems)
         _check_weights(columns["weight"], problems)
-    _check_lengths(columns, problems)
+    # A column that could not be read is empty: its own mistake is told, not that it has no entries.
+    if not problems or any(len(column) for column in columns.values()):
+        problems += length_problems(columns)
     if problems:
         raise DataError(*problems)
     frame = _sums(pl.DataFrame(list(columns.values())))
@@ -226,15 +228,6 @@ def _scale(frame: pl.DataFrame) -> Scale:
         return "yes/no"
     low, high = frame["lowest"].drop_nulls(), frame["highest"].drop_nulls()
     return "proportion" if ((low >= 0).all() and (high <= 1).all()) else "number"
-
-
-def _check_lengths(columns: dict[str, pl.Series], problems: list[str]) -> None:
-    lengths = {key: len(series) for key, series in columns.items()}
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{key} {length}" for key, length in lengths.items())
-        problems.append(f"the arrays have different lengths ({told}); give one entry a response in each")
-    elif not any(lengths.values()) and not problems:
-        problems.append("there are no responses: the arrays are empty; give one entry a response")
 
 
 def _check_weights(weight: pl.Series, problems: list[str]) -> None:

@@ -5,7 +5,7 @@ Not here: what the columns mean together (cells.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,17 @@ def numbers(values: Column, name: str, problems: list[str]) -> pl.Series:
             f"{name}[{entry}] is {floats[entry]}; give finite numbers, and None or NaN for missing"
         )
     return floats
+
+
+def length_problems(columns: Mapping[str, Sized]) -> list[str]:
+    """Tell of columns that are empty or of different lengths."""
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        return [f"the arrays have different lengths ({told}); give one entry a response in each"]
+    if not any(lengths.values()):
+        return ["there are no responses: the arrays are empty; give one entry a response"]
+    return []
 
 
 def _series(values: Column, name: str, problems: list[str]) -> pl.Series | None:

@@ -27,17 +27,17 @@ Kind = Literal["four_fifths", "ratio", "odds_ratio"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Scale:
+class LogScale:
     """A function of one rate whose difference between groups is a log ratio, and its slope."""
 
     value: Callable[[float], float]
     slope: Callable[[float], float]
 
 
-_SCALES: dict[Kind, _Scale] = {
-    "four_fifths": _Scale(lambda p: log(1 - p), lambda p: -1 / (1 - p)),
-    "ratio": _Scale(log, lambda p: 1 / p),
-    "odds_ratio": _Scale(lambda p: log(p / (1 - p)), lambda p: 1 / (p * (1 - p))),
+LOG_SCALES: dict[Kind, LogScale] = {
+    "four_fifths": LogScale(lambda p: log(1 - p), lambda p: -1 / (1 - p)),
+    "ratio": LogScale(log, lambda p: 1 / p),
+    "odds_ratio": LogScale(lambda p: log(p / (1 - p)), lambda p: 1 / (p * (1 - p))),
 }
 
 #: Half-widths on the log scale beyond this (a factor of five hundred million) are no limits at all.
@@ -106,7 +106,7 @@ def ratio_of(
         n_signals=chosen.n_signals,
         n_templates=chosen.n_templates,
     )
-    scale = _SCALES[kind]
+    scale = LOG_SCALES[kind]
     if not all(0 < p < 1 for p in rates):
         return _with_half_events(chosen, base, scale)
     value = scale.value(rates[0]) - scale.value(rates[1])
@@ -190,7 +190,7 @@ def _completed(table: Floats) -> Floats:
     return np.where(np.isnan(table), expected, table)
 
 
-def _with_half_events(chosen: Selection, base: Estimate, scale: _Scale) -> Estimate:
+def _with_half_events(chosen: Selection, base: Estimate, scale: LogScale) -> Estimate:
     if chosen.cells.scale != "yes/no":
         return replace(base, note="a rate of 0 or 1 has no ratio")
     rates = [
