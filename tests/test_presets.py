@@ -33,7 +33,7 @@ def test_quick_is_240_calls(tmp_path: Path) -> None:
     assert sizes(design) == {"White": 8, "Muslim": 8, "Chinese": 8}
     assert Counter(template.target for template in design.templates) == {"Muslim": 5, "Chinese": 5}
     assert study.plan.models[0].id == "local:qwen2.5-coder-0.5b"
-    assert study.plan.conditions[0].decoding.max_tokens == 64
+    assert study.plan.conditions[0].decoding.max_tokens == 48
     assert study.plan.plan.reference == "White"
 
 

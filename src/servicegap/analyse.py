@@ -1,6 +1,6 @@
 """The stage *analyse*: labels -> cells -> every planned estimate -> results.json.
 
-What is estimated is in estimates.py, how in disparity.py; here the results get their context: the plan
+What is estimated is in estimates.py, how in disparity/; here the results get their context: the plan
 and what became of it, the design and what it can detect, who labelled, what is missing, provenance.
 """
 

@@ -16,7 +16,7 @@ from servicegap.calls import Design
 from servicegap.collect import Collected, Watch, collect, count_collected
 from servicegap.design import build_design, save_design
 from servicegap.errors import ModelError, ServicegapError
-from servicegap.store import Store
+from servicegap.store import Store, read_meta
 from servicegap.study import PLAN_FILE, Study, write_json_whole
 
 if TYPE_CHECKING:
@@ -154,7 +154,13 @@ def status(study: Study, store: Store) -> Status:
     design = build_design(study)
     collected = count_collected(study, store, design.prompts)
     unlabelled = count_unlabelled(study, store)
-    return Status(design, collected, unlabelled, _first_to_do(study, store, collected, unlabelled))
+    with store.reading() as connection:
+        # Edited names or templates, whose prompts may be the same, make the results stale.
+        edited = read_meta(connection, "design") not in (None, design.hash)
+    stage = _first_to_do(study, store, collected, unlabelled)
+    if edited and stage in (None, "report"):
+        stage = "analyse"
+    return Status(design, collected, unlabelled, stage)
 
 
 def _first_to_do(study: Study, store: Store, collected: Collected, unlabelled: int) -> str | None:

@@ -32,6 +32,8 @@ FLUSH_SECONDS = 0.2
 FLUSH_ROWS = 200
 #: Waits between tries at one call, in seconds: the first, and the longest.
 BACKOFF_FIRST, BACKOFF_LONGEST = 1.0, 60.0
+#: The longest wait that a server is granted, in seconds; a re-run asks again later.
+RETRY_AFTER_LONGEST = 600.0
 
 
 @dataclass(slots=True)
@@ -124,7 +126,8 @@ def _pending(plan: ModelPlan, planned: Sequence[Call], store: Store) -> list[Cal
             calls.append(call)
         elif last.error_kind in RETRYABLE:
             calls.append(replace(call, attempt=last.attempt + 1))
-    return sorted(calls, key=lambda call: (call.sample, call.id))
+    # What failed before comes last, so that it is not what the first call tries the server with.
+    return sorted(calls, key=lambda call: (call.attempt, call.sample, call.id))
 
 
 def _counted(
@@ -295,7 +298,7 @@ def _on_signals(stop: Callable[[], None]) -> Iterator[None]:
 
 async def _probe(model: Model, plan: ModelPlan, call: Call, buffer: _Buffer) -> None:
     response = await _ask(model, plan, call, min(plan.retries, 1))
-    if response.error_kind in ("transport", "malformed"):
+    if call.attempt == 1 and response.error_kind in ("transport", "malformed"):
         raise ModelError(f"{plan.id}: the first call failed: {response.error}")
     buffer.add(response)
 
@@ -328,7 +331,7 @@ def _backoff(trial: int, retry_after: float | None) -> float:
     # Randomness without a seed: it moves the calls in time only, never what is asked.
     spread = random.random()
     if retry_after is not None:
-        return retry_after + spread * min(retry_after, BACKOFF_FIRST)
+        return min(retry_after, RETRY_AFTER_LONGEST) + spread * min(retry_after, BACKOFF_FIRST)
     longest: float = min(BACKOFF_LONGEST, BACKOFF_FIRST * 2**trial)
     return longest * (0.5 + 0.5 * spread)
 
@@ -341,6 +344,11 @@ def _answered(plan: ModelPlan, call: Call, reply: Reply, latency: float) -> Resp
     elif reply.finish_reason == "length":
         kind, error = "truncated", "the answer was cut at max_tokens"
     return _row(plan, call, latency, reply=reply, error_kind=kind, error=error)
+
+
+def _storable(text: str) -> str:
+    """Replace what no database takes: halves of characters, and the character NUL."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 def _row(
@@ -361,13 +369,13 @@ def _row(
         settings=call.settings,
         sample=call.sample,
         seed=call.seed,
-        text=reply.text if reply else None,
+        text=_storable(reply.text) if reply else None,
         finish_reason=reply.finish_reason if reply else None,
         prompt_tokens=reply.prompt_tokens if reply else None,
         completion_tokens=reply.completion_tokens if reply else None,
         latency=latency,
         error_kind=error_kind,
-        error=error,
+        error=_storable(error) if error else None,
         created=now(),
         logprobs=reply.logprobs if reply else None,
     )

@@ -91,7 +91,8 @@ def check(
         if (found := flagged_words(template.text))
     ]
     warnings += [
-        f"group {group}: only {n} signal{'s' * (n > 1)}; a gap cannot be told from the peculiarity of so few"
+        f"group {group}: only {n} signal{'s' * (n > 1)}; "
+        "with so few a gap cannot be told from differences between names"
         for group, n in groups.items()
         if n < 4
     ]

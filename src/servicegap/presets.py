@@ -50,7 +50,7 @@ PRESETS: dict[str, Preset] = {
         template_files=("toxigen",),
         targets=("Muslim", "Chinese"),
         per_target=5,
-        decoding={**_PURE, "max_tokens": 64},
+        decoding={**_PURE, "max_tokens": 48},
         local_decoding=_PURE_LOCAL,
     ),
     "study": Preset(

@@ -16,7 +16,7 @@ With r_ik the number of annotators who gave item i category k, and n_i = sum_k r
            the second gave it
 =========  ======================================================  ================================
 
-Not here: intervals, records, words (agreement.py).
+Not here: intervals, records, words (agreement/).
 """
 
 from __future__ import annotations

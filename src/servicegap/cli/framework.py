@@ -27,7 +27,7 @@ class ExampleCommand(click.Command):
                 formatter.write(f"  {line}\n")
 
 
-class PipeGroup(click.Group):
+class PipeGroup(ExampleCommand, click.Group):
     """A group whose commands are listed as they were written."""
 
     command_class = ExampleCommand

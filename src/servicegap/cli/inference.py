@@ -85,8 +85,8 @@ _AMOUNT = click.FloatRange(0)
 def plan(folder: Path | None, components: str | None, seed: int, as_json: bool, **given: Any) -> None:
     """Say which gap a design can detect, with what power, at what price.
 
-    Variance is that of the published pilot, with and without its most refused name, unless --from or
-    --components say otherwise. Calls are to one model under one condition.
+    Variance is that of the published pilot, with and without the name with the highest refusal
+    rate, unless --from or --components say otherwise. Calls are to one model under one condition.
     """
     import numpy as np
 

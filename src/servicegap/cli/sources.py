@@ -12,7 +12,7 @@ from servicegap.cli.framework import FOLDER, PipeGroup, json_option, print_json
 # ruff: noqa: PLC0415
 
 
-@click.group("import", cls=PipeGroup)
+@click.group("import", cls=PipeGroup, epilog="servicegap import pilot FILE.csv --study pilot-7b")
 def import_() -> None:
     """Make a study of data that exist already."""
 
@@ -28,7 +28,7 @@ def import_pilot(file: Path, folder: Path) -> None:
     click.echo(f"{folder}: imported; next: servicegap report {folder}")
 
 
-@click.group(cls=PipeGroup)
+@click.group(cls=PipeGroup, epilog="servicegap models list")
 def models() -> None:
     """Local models whose files servicegap can fetch and check."""
 

@@ -62,15 +62,18 @@ def audit(folder: Path, as_json: bool, **given: Any) -> None:
     A second run goes on at the first stage that is missing or stale.
     """
     from servicegap.audit import bring_to_collect, bring_to_report, make_study
+    from servicegap.presets import plan_text
     from servicegap.report import summary
     from servicegap.study import PLAN_FILE, open_study
     from servicegap.terminal import say, watching_collection
 
-    if not (folder / PLAN_FILE).exists():
+    plan = folder / PLAN_FILE
+    if not plan.exists():
         study = make_study(folder, _made(given))
-    elif any(given.values()):
+    elif any(given.values()) and plan.read_text("utf-8") != plan_text(folder.resolve().name, _made(given)):
         raise InputError(
-            f"{folder / PLAN_FILE}: there already, so options that make a plan have no place; edit the file"
+            f"{plan}: there already, with another plan than these options make; edit the file, then run: "
+            f"servicegap audit {folder}"
         )
     else:
         study = open_study(folder)
@@ -258,6 +261,7 @@ def analyse(
         if given:
             raise click.UsageError(f"--{given[0]} goes with --table; a study's plan is in its study.yaml.")
         results = _analysed_study(folder or Path())
+        _warn_of_unanswered(results)
     if as_json:
         print_json(results)
         return
@@ -271,6 +275,16 @@ def _analysed_table(table: Path, columns: dict[str, Any], plan: dict[str, Any]) 
 
     made = AnalysisPlan(**{name: value for name, value in plan.items() if value is not None})
     return analyse_table(table, {use: name for use, name in columns.items() if name}, made)
+
+
+def _warn_of_unanswered(results: dict[str, Any]) -> None:
+    missing = sum(row["failed"] + row["unasked"] for row in results["collection"])
+    if missing:
+        planned = sum(row["planned"] for row in results["collection"])
+        click.echo(
+            f"servicegap: {missing} of {planned} calls have no answer yet; run servicegap collect first",
+            err=True,
+        )
 
 
 def _analysed_study(folder: Path) -> dict[str, Any]:
@@ -293,7 +307,8 @@ def report(folder: Path) -> None:
 
     study = open_study(folder)
     with watching_collection() as watch:
-        bring_to_report(study, study.store(), watch)
+        results = bring_to_report(study, study.store(), watch)
+    _warn_of_unanswered(results)
     click.echo(study.report_path)
 
 

@@ -6,7 +6,7 @@ the only chance in them is whom people were asked about. So they have Jeffreys i
 0 or 100 %, where a Wald interval is not. They are not about new names or templates; a crossed interval would
 need far more labels than a sample has.
 
-Not here: corrected figures (correction.py). Rogan and Gladen's rate uses hard labels alone and is wider; it
+Not here: corrected figures (correction/). Rogan and Gladen's rate uses hard labels alone and is wider; it
 is a cross-check, since another formula should not say something else.
 
 References

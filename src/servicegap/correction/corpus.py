@@ -13,7 +13,7 @@ responses of which n_h are labelled, W_h = N_h / N:
 the difference estimator with finite population correction. Where probabilities differ within a stratum, means
 over the labelled are weighted by 1 / probability.
 
-Not here: figures for new names and templates (correction.py).
+Not here: figures for new names and templates (correction/).
 
 References
 ----------

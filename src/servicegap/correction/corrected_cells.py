@@ -5,7 +5,7 @@ post-stratified, the Jeffreys limits of its shares are added in square, and the 
 than the prediction-powered one. Where neither people nor annotator saw the outcome in a group, its rate has
 the limit of the rule of three.
 
-Not here: the public functions of arrays (correction.py), pseudo-outcomes (prediction_powered.py).
+Not here: the public functions of arrays (correction/), pseudo-outcomes (prediction_powered.py).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ An annotator that learned from people's labels agrees with those labels better t
 the same labels, its figures look far surer than they are. So each response is scored by an annotator that
 learned from other templates' labels alone: answers to one template are alike, and stay together.
 
-Not here: the annotators (annotators/), the correction (correction.py).
+Not here: the annotators (annotators/), the correction (correction/).
 
 References
 ----------

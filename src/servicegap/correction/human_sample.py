@@ -4,7 +4,7 @@ A correction is only as good as its sample: each label must have been drawn by c
 was known beforehand, and must not have taught the annotator whose score it corrects. This module reads the
 columns, refuses what cannot be used, and says in words what makes a sample doubtful.
 
-Not here: the corrected figures (correction.py, corpus.py), out-of-fold scores (crossfit.py).
+Not here: the corrected figures (correction/, corpus.py), out-of-fold scores (crossfit.py).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ annotator says "yes", and among those to which it says "no", the share that peop
 interval; unlabelled responses are taken to have that share, and the interval goes into the figure with its
 weight.
 
-Not here: when to do so (human_sample.py), the corrected figures (correction.py, corpus.py).
+Not here: when to do so (human_sample.py), the corrected figures (correction/, corpus.py).
 
 References
 ----------

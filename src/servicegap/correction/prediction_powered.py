@@ -1,6 +1,6 @@
 """Pseudo-outcomes from automatic scores and a human sample, and what is said of figures made from them.
 
-Not here: the figures (correction.py, corpus.py), the sample (human_sample.py).
+Not here: the figures (correction/, corpus.py), the sample (human_sample.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Gaps between two groups, and differences of gaps, from cells.
 
-Not here: rates of one group (rates.py), the public functions of arrays (disparity.py).
+Not here: rates of one group (group_rates.py), the public functions of arrays (disparity/).
 """
 
 from __future__ import annotations

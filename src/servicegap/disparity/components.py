@@ -2,7 +2,7 @@
 
 Also what that means for a gap: how many independent responses the study's are worth.
 
-Not here: what follows for a new design (power.py).
+Not here: what follows for a new design (power/).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class VarianceComponents:
         return {key: value / whole for key, value in parts.items()} if whole > 0 else {}
 
     def for_planning(self, source: str) -> Components:
-        """Return what the variance of a gap depends on, for power.py."""
+        """Return what the variance of a gap depends on, for power/."""
         return Components(
             name=self.name,
             gap_by_template=2 * self.group_by_template,

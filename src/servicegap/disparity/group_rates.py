@@ -1,6 +1,6 @@
 """Rates of one group with their crossed interval, from cells.
 
-Not here: gaps between groups (comparison.py), the public functions of arrays (disparity.py).
+Not here: gaps between groups (comparison.py), the public functions of arrays (disparity/).
 """
 
 from __future__ import annotations

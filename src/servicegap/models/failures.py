@@ -48,8 +48,8 @@ _HINTS = {
     403: "the key may not do this: check the key's rights and the model's name",
     404: "unknown address or model: check --base-url (it usually ends in /v1) and the model's name",
 }
-#: These are about the key and the account, whatever was asked.
-_OWNER = frozenset({401, 402})
+#: These are about the key, the account and the model (one can be unloaded meanwhile), whatever was asked.
+_OWNER = frozenset({401, 402, 404})
 _QUOTA_HINT = "the account's quota is used up: top it up with the provider, then run again"
 _SETTING_HINT = "check the model's name and the decoding settings in study.yaml"
 _ADDRESS_HINT = "check --base-url (it usually ends in /v1)"

@@ -1,6 +1,6 @@
 """Designs for a budget: what each could detect, what it costs, and which is best.
 
-Built on the closed form of power.py; :func:`simulated_power` checks it by running the crossed Welch test
+Built on the closed form of power/; :func:`simulated_power` checks it by running the crossed Welch test
 itself on simulated cells. Human labels can cover a part of the responses where an automatic annotator,
 corrected by them, covers the rest.
 

@@ -119,7 +119,10 @@ def _without(results: Results, run: Run) -> Passage | None:
     said = [(sentence_start(read_as(results, g)), sentences(text)) for g, text in remarks.items() if text]
     others = [read_as(results, group) for group, text in remarks.items() if not text]
     if others:
-        few = f"No single name and no single template carries a fifth or more of the gap: {joined(others)}."
+        few = (
+            "Either no single name and no single template carries a fifth or more of the gap, or the gap "
+            f"itself cannot be told from chance, and nothing is put down to a name: {joined(others)}."
+        )
         said.append(("The rest" if len(others) < len(groups) else "All", few))
     return Passage(
         key="without",
