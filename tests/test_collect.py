@@ -212,6 +212,7 @@ def test_provenance_says_what_was_sent_and_what_was_not_and_holds_no_key(
     decoding = run["provenance"]["conditions"][0]["decoding"]
     assert (decoding["temperature"], decoding["top_k"]) == (1.0, None)
     assert run["ended"] >= run["started"]
+    assert len(run["provenance"]["served_models"]) == 1
     assert {"system", "processor", "cores"} <= set(run["provenance"]["machine"])
     for path in study.folder.rglob("*"):
         assert path.is_dir() or KEY.encode() not in path.read_bytes()

@@ -16,13 +16,14 @@ def test_a_run_is_noted_from_its_start_to_its_end(small: SmallStudy, store: Stor
     first = start_run(store, study, study.plan.models[0], {"served": "x", "quantisation": "Q4"})
     [run] = read_runs(store)
     assert (run["id"], run["model"], run["ended"]) == (first, "openai:mock-1", None)
-    end_run(store, first)
+    end_run(store, first, {"mock-1 (fp_1)"})
     second = start_run(store, study, study.plan.models[0], {})
     runs = read_runs(store)
     assert [each["id"] for each in runs] == [first, second]
     assert runs[0]["started"] <= runs[0]["ended"]
     noted = runs[0]["provenance"]
     assert noted["model"] == {"served": "x", "quantisation": "Q4"}
+    assert noted["served_models"] == ["mock-1 (fp_1)"]
     assert noted["seed"] == study.plan.seed
     [condition] = noted["conditions"]
     assert condition["system"] == "Complete the [BLANK]."

@@ -163,6 +163,8 @@ class _Buffer:
         self._watch = watch
         self._rows: list[Response] = []
         self._frozen = False
+        #: What the server called the model in its answers: more than one name means it changed.
+        self.served: set[str] = set()
         #: Failures in a row, over all workers: a server that is gone shows here.
         self.failures_in_a_row = 0
 
@@ -215,7 +217,7 @@ async def _collect_from(
             stopped, problem = False, str(error)
         finally:
             buffer.flush()
-            end_run(store, run)
+            end_run(store, run, buffer.served)
     return _Ended(stopped, problem)
 
 
@@ -246,7 +248,7 @@ async def _ask_all(model: Model, plan: ModelPlan, calls: Sequence[Call], buffer:
 
     async def work() -> None:
         for call in waiting:
-            buffer.add(await _ask(model, plan, call, plan.retries))
+            buffer.add(await _ask(model, plan, call, plan.retries, buffer.served))
             if buffer.failures_in_a_row >= limit:
                 raise ModelError(
                     f"{plan.id}: the last {buffer.failures_in_a_row} calls all failed; "
@@ -297,13 +299,13 @@ def _on_signals(stop: Callable[[], None]) -> Iterator[None]:
 
 
 async def _probe(model: Model, plan: ModelPlan, call: Call, buffer: _Buffer) -> None:
-    response = await _ask(model, plan, call, min(plan.retries, 1))
+    response = await _ask(model, plan, call, min(plan.retries, 1), buffer.served)
     if call.attempt == 1 and response.error_kind in ("transport", "malformed"):
         raise ModelError(f"{plan.id}: the first call failed: {response.error}")
     buffer.add(response)
 
 
-async def _ask(model: Model, plan: ModelPlan, call: Call, retries: int) -> Response:
+async def _ask(model: Model, plan: ModelPlan, call: Call, retries: int, served: set[str]) -> Response:
     """Ask one call until it is answered, blocked, or tried often enough."""
     request = Request(call.prompt.text, call.condition, call.seed)
     for trial in range(retries + 1):
@@ -311,6 +313,8 @@ async def _ask(model: Model, plan: ModelPlan, call: Call, retries: int) -> Respo
         try:
             async with asyncio.timeout(plan.timeout):
                 reply = await model.respond(request)
+            if reply.served_model:
+                served.add(reply.served_model)
             return _answered(plan, call, reply, time.perf_counter() - began)
         except TimeoutError:
             error = CallError("transport", f"no answer within {plan.timeout:g} s")

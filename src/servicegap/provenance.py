@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -48,10 +49,12 @@ def start_run(store: Store, study: Study, model: ModelPlan, described: dict[str,
         return int(connection.execute(row.returning(RUNS.c.id)).scalar_one())
 
 
-def end_run(store: Store, run: int) -> None:
-    """Note that a collection ended."""
+def end_run(store: Store, run: int, served: Collection[str]) -> None:
+    """Note that a collection ended, and what the server called the model in its answers."""
     with store.writing() as connection:
-        connection.execute(sa.update(RUNS).where(RUNS.c.id == run).values(ended=now()))
+        known = connection.execute(sa.select(RUNS.c.provenance).where(RUNS.c.id == run)).scalar_one()
+        provenance = json.dumps({**json.loads(known), "served_models": sorted(served)})
+        connection.execute(sa.update(RUNS).where(RUNS.c.id == run).values(ended=now(), provenance=provenance))
 
 
 def read_runs(store: Store) -> list[dict[str, Any]]:
