@@ -86,7 +86,15 @@ def test_init_validate_and_design(run: Run, tmp_path: Path) -> None:
 
 def test_json_of_every_stage_is_json(run: Run, asked: SmallStudy) -> None:
     folder = asked.folder
-    counted = {"planned": 208, "stored": 208, "failed": 0, "unasked": 0, "stopped": False, "problem": None}
+    counted = {
+        "planned": 208,
+        "stored": 208,
+        "failed": 0,
+        "unasked": 0,
+        "rejected": 0,
+        "stopped": False,
+        "problem": None,
+    }
     assert strict_json(run("collect", folder, "--json").out) == counted
     [annotated] = strict_json(run("annotate", folder, "--json").out)
     assert (annotated["annotator"], annotated["added"]) == ("offline", 208)

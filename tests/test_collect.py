@@ -124,7 +124,7 @@ def test_what_was_blocked_cut_or_empty_is_final(tmp_path: Path) -> None:
 
     with served(script=script) as server:
         study = made(tmp_path / "s", server.base_url)
-        assert collected(study) == Collected(60, 60, 0, 0, stopped=False)
+        assert collected(study) == Collected(60, 60, 0, 0, stopped=False, rejected=6)
         collected(study)
         assert server.calls == 60
     kinds = Counter(row.error_kind for row in rows(study))

@@ -54,7 +54,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """How a collection ended: calls planned, answered (blocked ones too), failed, and not asked."""
+    """How a collection ended: calls planned, final, failed, and not asked.
+
+    Final calls are answered, blocked by a filter, or ``rejected``: refused by the server, with no text.
+    """
 
     planned: int
     stored: int
@@ -62,6 +65,12 @@ class Collected:
     unasked: int
     stopped: bool
     problem: str | None = None
+    rejected: int = 0
+
+    @property
+    def answered(self) -> int:
+        """Final calls without the rejected ones."""
+        return self.stored - self.rejected
 
 
 Watch = Callable[[Progress], None]
@@ -139,7 +148,8 @@ def _counted(
     ids = [call.id for calls in planned.values() for call in calls]
     failed = sum(kinds.get(id_) in RETRYABLE for id_ in ids)
     unasked = sum(id_ not in kinds for id_ in ids)
-    return Collected(len(ids), len(ids) - failed - unasked, failed, unasked, stopped, problem)
+    rejected = sum(kinds.get(id_) == "rejected" for id_ in ids)
+    return Collected(len(ids), len(ids) - failed - unasked, failed, unasked, stopped, problem, rejected)
 
 
 def _freeze_plan(connection: Connection, study: Study) -> None:

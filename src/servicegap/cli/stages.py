@@ -164,10 +164,15 @@ def collect(folder: Path, as_json: bool) -> None:
         print_json(collected)
     else:
         click.echo(
-            f"{collected.stored} of {collected.planned} calls answered, {collected.failed} failed, "
+            f"{collected.answered} of {collected.planned} calls answered, {_rejected(collected)}"
+            f"{collected.failed} failed, "
             f"{collected.unasked} not asked"
         )
     _end_if_unanswered(collected)
+
+
+def _rejected(collected: Collected) -> str:
+    return f"{collected.rejected} rejected by the server, " if collected.rejected else ""
 
 
 def _end_if_unanswered(collected: Collected) -> None:
@@ -334,6 +339,9 @@ def status(folder: Path, as_json: bool) -> None:
         )
         return
     click.echo(f"{len(stands.design.prompts)} prompts")
-    click.echo(f"{collected.stored} of {collected.planned} calls answered, {collected.failed} failed")
+    click.echo(
+        f"{collected.answered} of {collected.planned} calls answered, {_rejected(collected)}"
+        f"{collected.failed} failed"
+    )
     click.echo(f"{stands.unlabelled} answers without a label")
     click.echo(f"next: servicegap {stands.stage} {folder}" if stands.stage else "all stages are up to date")
