@@ -17,7 +17,8 @@ from servicegap.codebook import load_codebook
 from servicegap.errors import InputError
 from servicegap.labels import labelled_responses
 from servicegap.records import CATEGORIES
-from servicegap.store import ANNOTATIONS, Store
+from servicegap.store import Store
+from servicegap.tables import ANNOTATIONS
 
 PLANNED = 8 * 13 * 2
 

@@ -23,8 +23,8 @@ from servicegap.design import build_design
 from servicegap.errors import ModelError
 from servicegap.presets import Choices, create_study
 from servicegap.provenance import read_runs
-from servicegap.store import RESPONSES
 from servicegap.study import PLAN_FILE, Study, open_study
+from servicegap.tables import RESPONSES
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fake_server import FakeServer

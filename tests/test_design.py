@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from servicegap.design import build_design, cross, save_design
 from servicegap.errors import InputError
 from servicegap.records import Signal, Template
-from servicegap.store import PROMPTS, SIGNALS, TEMPLATES, Store
+from servicegap.store import Store
+from servicegap.tables import PROMPTS, SIGNALS, TEMPLATES
 
 NAMES = st.text(st.characters(categories=("L", "M", "Zs", "Pd", "Po"), include_characters="{}"), min_size=1)
 

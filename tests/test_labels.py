@@ -13,7 +13,8 @@ from conftest import Answer, SmallStudy
 from servicegap.errors import DataError
 from servicegap.labels import kind_of_labels, labelled_responses, read_category
 from servicegap.records import CATEGORIES, Annotation, Category, Response
-from servicegap.store import GOLD_LABELS, RESPONSES, Store, write_annotations, write_responses
+from servicegap.store import Store, write_annotations, write_responses
+from servicegap.tables import GOLD_LABELS, RESPONSES
 
 
 def frame(small: SmallStudy, store: Store) -> pl.DataFrame:
@@ -90,13 +91,14 @@ def test_people_go_before_imports_judges_machines_and_providers(small: SmallStud
         ("automatic", "answer"),
         ("judge", "failure"),
         ("imported", "harmful_answer"),
-        ("human", "partial_answer"),
     ):
         annotate(store, response, kind, category)  # type: ignore[arg-type]
         assert label(small, store, response) == (category, f"a {kind}", kind)
-    for kind in ("provider", "automatic", "judge", "imported"):
+    for kind in ("provider", "automatic", "judge"):
         annotate(store, response, kind, "answer")
-    assert label(small, store, response)[2] == "human"
+    # One person's label among several: it counts once people have settled on it.
+    annotate(store, response, "human", "partial_answer")
+    assert label(small, store, response) == ("harmful_answer", "a imported", "imported")
     gold = {"response": response, "category": "harmful_refusal", "source": "adjudicated", "created": "now"}
     with store.writing() as connection:
         connection.execute(sa.insert(GOLD_LABELS).values(**gold))
@@ -109,8 +111,8 @@ def test_within_a_kind_the_latest_counts_and_a_superseded_one_never(small: Small
     annotate(store, response, "automatic", "answer")
     annotate(store, response, "automatic", "refusal")
     assert label(small, store, response)[0] == "refusal"
-    annotate(store, response, "human", "failure")
-    annotate(store, response, "human", "answer", supersedes=3)
+    annotate(store, response, "judge", "failure")
+    annotate(store, response, "judge", "answer", supersedes=3)
     assert label(small, store, response)[0] == "answer"
     annotate(store, response, "automatic", "harmful_answer", supersedes=4)
     assert label(small, store, response)[:1] == ("harmful_answer",)

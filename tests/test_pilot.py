@@ -17,8 +17,8 @@ from servicegap.analyse import analyse, analyse_table
 from servicegap.design import build_design
 from servicegap.errors import InputError, StudyError
 from servicegap.formats.pilot import import_pilot
-from servicegap.store import ANNOTATIONS, PROMPTS, RESPONSES
 from servicegap.study import AnalysisPlan, Study, open_study
+from servicegap.tables import ANNOTATIONS, PROMPTS, RESPONSES
 
 REFUSED = {"refusal", "harmful refusal"}
 Row = dict[str, str]

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,12 +21,7 @@ from servicegap.calls import planned_calls
 from servicegap.errors import StudyError
 from servicegap.records import Annotation, Prompt, Response, Signal, Template
 from servicegap.store import (
-    ANNOTATIONS,
     MIGRATIONS,
-    PROMPTS,
-    RESPONSES,
-    SIGNALS,
-    TEMPLATES,
     Store,
     latest_responses,
     open_store,
@@ -35,6 +31,7 @@ from servicegap.store import (
     write_meta,
     write_responses,
 )
+from servicegap.tables import ANNOTATIONS, PROMPTS, RESPONSES, SIGNALS, SLOTS, TEMPLATES
 
 
 @pytest.fixture
@@ -103,6 +100,8 @@ def test_annotations_keep_every_field(store: Store) -> None:
         codebook_hash="h",
         round=2,
         pass_="harm",
+        harm="stated",
+        criteria=("stereotype", "lecture"),
         supersedes=7,
         sampling_probability=0.25,
         active_seconds=3.5,
@@ -113,6 +112,7 @@ def test_annotations_keep_every_field(store: Store) -> None:
         row = dict(connection.execute(sa.select(ANNOTATIONS)).mappings().one())
     assert row.pop("id") == 1
     assert row.pop("pass") == "harm"
+    assert row.pop("criteria") == '["stereotype", "lecture"]'
     assert row.pop("probabilities") == "[0.1, 0.1, 0.1, 0.5, 0.1, 0.1]"
     for name, value in row.items():
         assert getattr(full, name) == value
@@ -300,4 +300,25 @@ def test_postgresql_keeps_the_same(small: SmallStudy) -> None:
     assert sorted(ids(store)) == sorted(row.id for row in rows)
     with store.reading() as connection:
         assert read_meta(connection, "key") == "value"
+    store.close()
+
+
+def test_a_database_of_the_first_version_gets_what_came_later(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
+        connection.execute("INSERT INTO meta VALUES ('schema', '1')")
+        connection.execute(
+            "CREATE TABLE annotations (id INTEGER PRIMARY KEY, response TEXT, annotator TEXT, kind TEXT, "
+            "version TEXT, category TEXT, round INTEGER, pass TEXT, created TEXT)"
+        )
+        connection.execute(
+            "INSERT INTO annotations VALUES (1, 'r', 'a', 'imported', '1', 'answer', 1, 'quality', 'now')"
+        )
+    store = open_store(path)
+    with store.reading() as connection:
+        row = connection.execute(sa.select(ANNOTATIONS)).mappings().one()
+        assert (row["pass"], row["harm"], row["category"]) == ("whole", None, "answer")
+        assert connection.execute(sa.select(sa.func.count()).select_from(SLOTS)).scalar_one() == 0
+        assert read_meta(connection, "schema") == str(len(MIGRATIONS))
     store.close()

@@ -29,8 +29,9 @@ from servicegap.formats.table import read_table
 from servicegap.labels import kind_of_labels, labelled_responses
 from servicegap.provenance import read_runs
 from servicegap.records import content_hash
-from servicegap.store import ANNOTATIONS, GOLD_LABELS, RESPONSES, Store, read_meta
+from servicegap.store import Store, read_meta
 from servicegap.study import AnalysisPlan, Study, now
+from servicegap.tables import ANNOTATIONS, GOLD_LABELS, RESPONSES
 
 RESULTS_SCHEMA = 1
 

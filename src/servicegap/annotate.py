@@ -16,8 +16,9 @@ from servicegap.annotators import SignalMask, create_annotator
 from servicegap.annotators.protocol import Annotator
 from servicegap.codebook import load_codebook
 from servicegap.records import Annotation
-from servicegap.store import ANNOTATIONS, PROMPTS, SIGNALS, Store, latest_responses, write_annotations
+from servicegap.store import Store, latest_responses, write_annotations
 from servicegap.study import Study, now
+from servicegap.tables import ANNOTATIONS, PROMPTS, SIGNALS
 
 BATCH = 500
 Judge = Callable[[Any], Annotation]

@@ -25,8 +25,9 @@ from servicegap.models import create_model
 from servicegap.models.protocol import CallError, Model, Reply, Request, TokenCounter
 from servicegap.provenance import end_run, start_run
 from servicegap.records import RETRYABLE, ErrorKind, Prompt, Response
-from servicegap.store import SIGNALS, Store, latest_responses, read_meta, write_meta, write_responses
+from servicegap.store import Store, latest_responses, read_meta, write_meta, write_responses
 from servicegap.study import ModelPlan, Study, now, only_one
+from servicegap.tables import SIGNALS
 
 FLUSH_SECONDS = 0.2
 FLUSH_ROWS = 200

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from servicegap.labels import labelled_responses
 from servicegap.report.example import Example
-from servicegap.store import PROMPTS, Store, latest_responses
+from servicegap.store import Store, latest_responses
 from servicegap.study import Study
+from servicegap.tables import PROMPTS
 
 PER_CATEGORY = 4
 

@@ -1,29 +1,24 @@
 """Which label counts for each response, and the table that the analysis works on.
 
 A response can carry many annotations. The one that counts is, in this order: the gold label of people,
-a person's, an imported one, a judge's, an automatic one; within a kind the latest. What a provider
-blocked has only the provider's.
+an imported one, a judge's, an automatic one; within a kind the latest. One person's label among several
+counts only through the gold label. What a provider blocked has only the provider's.
 """
 
 from __future__ import annotations
+
+import json
 
 import polars as pl
 import sqlalchemy as sa
 
 from servicegap.errors import DataError
 from servicegap.records import CATEGORIES, Category, Labels
-from servicegap.store import (
-    ANNOTATIONS,
-    GOLD_LABELS,
-    PROMPTS,
-    SIGNALS,
-    TEMPLATES,
-    Store,
-    latest_responses,
-)
+from servicegap.store import Store, latest_responses
 from servicegap.study import Study
+from servicegap.tables import ANNOTATIONS, GOLD_LABELS, PROMPTS, ROUND_ITEMS, SIGNALS, TEMPLATES
 
-_PRECEDENCE = {"human": 1, "imported": 2, "judge": 3, "automatic": 4, "provider": 5}
+_PRECEDENCE = {"imported": 1, "judge": 2, "automatic": 3, "provider": 4}
 
 _SCHEMA = {
     "response": pl.String,
@@ -121,7 +116,7 @@ def _counting_labels(store: Store) -> pl.DataFrame:
         ANNOTATIONS.c.kind,
         ANNOTATIONS.c.version,
         ANNOTATIONS.c.id,
-    ).where(ANNOTATIONS.c.id.not_in(superseded))
+    ).where(ANNOTATIONS.c.id.not_in(superseded), ANNOTATIONS.c.kind != "human")
     gold = sa.select(GOLD_LABELS.c.response, GOLD_LABELS.c.category, GOLD_LABELS.c.source)
     with store.reading() as connection:
         rows = [tuple(row) for row in connection.execute(annotations)]
@@ -145,6 +140,71 @@ def _counting_labels(store: Store) -> pl.DataFrame:
         .sort(["precedence", "id"], descending=[False, True])
         .unique("response", keep="first", maintain_order=True)
         .drop("precedence", "id")
+    )
+
+
+def people_labels(store: Store) -> pl.DataFrame:
+    """Return what people settled on, and the chance that they would be asked.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``response, category, source, probability``: the gold labels; ``probability`` (0 to 1) is the known
+        chance that the response would be drawn in one round or another, null where it was not drawn by
+        chance (labels from a file, say).
+    """
+    gold = sa.select(GOLD_LABELS.c.response, GOLD_LABELS.c.category, GOLD_LABELS.c.source)
+    chances = sa.select(ROUND_ITEMS.c.response, ROUND_ITEMS.c.probability)
+    with store.reading() as connection:
+        labels = [tuple(row) for row in connection.execute(gold)]
+        chance = [tuple(row) for row in connection.execute(chances)]
+    text, number = pl.String, pl.Float64
+    drawn = (
+        pl.DataFrame(chance, schema={"response": text, "probability": number}, orient="row")
+        .group_by("response")
+        # Of being drawn in at least one of the rounds.
+        .agg(probability=1 - (1 - pl.col("probability")).product())
+    )
+    return (
+        pl.DataFrame(labels, schema={"response": text, "category": text, "source": text}, orient="row")
+        .join(drawn, on="response", how="left")
+        .sort("response")
+    )
+
+
+def automatic_scores(store: Store) -> pl.DataFrame:
+    """Return the latest automatic judgement of each response, with its probabilities.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``response, annotator, annotator_version, category`` and, for each category, ``p_<category>`` (0 to
+        1, summing to 1); null where the annotator abstained or has no probabilities. One row for each
+        response and annotator (kinds automatic and judge), its latest version.
+    """
+    query = (
+        sa.select(
+            ANNOTATIONS.c.response,
+            ANNOTATIONS.c.annotator,
+            ANNOTATIONS.c.version,
+            ANNOTATIONS.c.category,
+            ANNOTATIONS.c.probabilities,
+        )
+        .where(ANNOTATIONS.c.kind.in_(("automatic", "judge")))
+        .order_by(ANNOTATIONS.c.id)
+    )
+    columns = [f"p_{category}" for category in CATEGORIES]
+    with store.reading() as connection:
+        rows = [
+            (*row[:4], *(json.loads(row[4]) if row[4] else [None] * len(columns)))
+            for row in connection.execute(query)
+        ]
+    schema: dict[str, type[pl.DataType]] = dict.fromkeys(
+        ("response", "annotator", "annotator_version", "category"), pl.String
+    )
+    schema |= dict.fromkeys(columns, pl.Float64)
+    return pl.DataFrame(rows, schema=schema, orient="row").unique(
+        ["response", "annotator"], keep="last", maintain_order=True
     )
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from servicegap.store import RUNS, Store
+from servicegap.store import Store
 from servicegap.study import ModelPlan, Study, now
+from servicegap.tables import RUNS
 
 _PACKAGES = ("servicegap", "aiohttp", "xllamacpp", "numpy", "scipy", "sqlalchemy", "pydantic")
 

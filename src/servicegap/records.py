@@ -28,6 +28,9 @@ OUTCOMES: Mapping[str, frozenset[Category]] = {
     "unserved": frozenset({"partial_answer", "failure", "refusal", "harmful_refusal", "harmful_answer"}),
 }
 
+Pass = Literal["whole", "quality", "harm"]
+#: Whether a response is harmful: it says so itself, or only lets it be understood.
+Harm = Literal["none", "stated", "implied"]
 AnnotatorKind = Literal["human", "automatic", "judge", "provider", "imported"]
 Labels = Literal["human", "corrected", "automatic-uncorrected", "imported"]
 
@@ -172,6 +175,10 @@ class Annotation:
     """One annotator's category for one response, or an abstention (``category`` None, with a reason).
 
     ``probabilities`` has one entry for each category, in the order of CATEGORIES, summing to 1.
+
+    ``pass_`` is ``whole`` (all six categories at once), ``quality`` (signals masked: answer, partial answer,
+    failure or refusal) or ``harm`` (``category`` None; ``harm`` says none, stated, or implied, and
+    ``criteria`` which of the codebook's were met).
     """
 
     response: str
@@ -185,7 +192,9 @@ class Annotation:
     note: str | None = None
     codebook_hash: str | None = None
     round: int = 1
-    pass_: Literal["quality", "harm"] = "quality"
+    pass_: Pass = "whole"
+    harm: Harm | None = None
+    criteria: tuple[str, ...] = ()
     supersedes: int | None = None
     sampling_probability: float | None = None
     active_seconds: float | None = None
@@ -199,6 +208,7 @@ class GoldLabel:
     category: Category
     source: Literal["unanimous", "adjudicated", "single"]
     created: str
+    round: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,113 +22,33 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from servicegap.errors import StudyError
 from servicegap.records import Annotation, Prompt, Response, Signal, Template
-
-METADATA = sa.MetaData()
-
-META = sa.Table(
-    "meta",
-    METADATA,
-    sa.Column("key", sa.String, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
-)
-SIGNALS = sa.Table(
-    "signals",
-    METADATA,
-    sa.Column("text", sa.String, primary_key=True),
-    sa.Column("group", sa.String),
-    sa.Column("kind", sa.String, nullable=False),
-    sa.Column("gender", sa.String),
-    sa.Column("commonness", sa.String),
-    sa.Column("evidence", sa.String),
-    sa.Column("source", sa.Text),
-    sa.Column("notes", sa.Text),
-)
-TEMPLATES = sa.Table(
-    "templates",
-    METADATA,
-    sa.Column("id", sa.String, primary_key=True),
-    sa.Column("text", sa.Text, nullable=False),
-    sa.Column("task", sa.String, nullable=False),
-    sa.Column("target", sa.String),
-    sa.Column("stereotype", sa.Text),
-    sa.Column("source", sa.Text),
-    sa.Column("study", sa.Boolean, nullable=False),
-)
-PROMPTS = sa.Table(
-    "prompts",
-    METADATA,
-    sa.Column("id", sa.String(16), primary_key=True),
-    sa.Column("template", sa.String, nullable=False),
-    sa.Column("signal", sa.String, nullable=False),
-    sa.Column("text", sa.Text, nullable=False),
-)
-RUNS = sa.Table(
-    "runs",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("model", sa.String, nullable=False),
-    sa.Column("started", sa.String, nullable=False),
-    sa.Column("ended", sa.String),
-    sa.Column("provenance", sa.Text, nullable=False),
-)
-RESPONSES = sa.Table(
-    "responses",
-    METADATA,
-    sa.Column("id", sa.String(16), primary_key=True),
-    sa.Column("attempt", sa.Integer, primary_key=True),
-    sa.Column("prompt", sa.String(16), nullable=False),
-    sa.Column("model", sa.String, nullable=False),
-    sa.Column("condition", sa.String, nullable=False),
-    sa.Column("settings", sa.String(16), nullable=False),
-    sa.Column("sample", sa.Integer, nullable=False),
-    sa.Column("seed", sa.BigInteger),
-    sa.Column("text", sa.Text),
-    sa.Column("finish_reason", sa.String),
-    sa.Column("prompt_tokens", sa.Integer),
-    sa.Column("completion_tokens", sa.Integer),
-    sa.Column("latency", sa.Float),
-    sa.Column("error_kind", sa.String),
-    sa.Column("error", sa.Text),
-    sa.Column("created", sa.String, nullable=False),
-    sa.Column("logprobs", sa.Text),
-    sa.Column("raw", sa.Text),
-)
-ANNOTATIONS = sa.Table(
-    "annotations",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("response", sa.String(16), nullable=False, index=True),
-    sa.Column("annotator", sa.String, nullable=False),
-    sa.Column("kind", sa.String, nullable=False),
-    sa.Column("version", sa.String, nullable=False),
-    sa.Column("category", sa.String),
-    sa.Column("abstain_reason", sa.Text),
-    sa.Column("probabilities", sa.Text),
-    sa.Column("note", sa.Text),
-    sa.Column("codebook_hash", sa.String),
-    sa.Column("round", sa.Integer, nullable=False),
-    sa.Column("pass", sa.String, nullable=False),
-    sa.Column("supersedes", sa.Integer),
-    sa.Column("sampling_probability", sa.Float),
-    sa.Column("active_seconds", sa.Float),
-    sa.Column("created", sa.String, nullable=False),
-)
-GOLD_LABELS = sa.Table(
-    "gold_labels",
-    METADATA,
-    sa.Column("response", sa.String(16), primary_key=True),
-    sa.Column("category", sa.String, nullable=False),
-    sa.Column("source", sa.String, nullable=False),
-    sa.Column("created", sa.String, nullable=False),
-)
+from servicegap.tables import ANNOTATIONS, META, METADATA, PROMPTS, RESPONSES, SIGNALS, TEMPLATES
 
 
-def _create_first_tables(connection: Connection) -> None:
+def _add_what_is_missing(connection: Connection) -> None:
+    """Create tables and columns that the database does not have yet; new columns may be null."""
     METADATA.create_all(connection)
+    known = sa.inspect(connection)
+    for table in METADATA.sorted_tables:
+        there = {column["name"] for column in known.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                name, kind = (
+                    connection.dialect.identifier_preparer.quote(column.name),
+                    column.type.compile(connection.dialect),
+                )
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {name} {kind}")
 
 
-#: Migration k brings a database from version k to k + 1; only ever append.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create_first_tables,)
+def _add_labelling(connection: Connection) -> None:
+    _add_what_is_missing(connection)
+    # Before there were two passes, all labels were of the one that gives the whole category.
+    connection.execute(sa.update(ANNOTATIONS).values({"pass": "whole"}))
+
+
+#: Migration k brings a database from version k to k + 1; only ever append. On a new database the first
+#: makes everything.
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_add_what_is_missing, _add_labelling)
 
 
 class Store:
@@ -327,6 +247,7 @@ def write_annotations(connection: Connection, annotations: Iterable[Annotation])
         row = _row(ANNOTATIONS, annotation)
         if annotation.probabilities is not None:
             row["probabilities"] = json.dumps([round(p, 6) for p in annotation.probabilities])
+        row["criteria"] = json.dumps(annotation.criteria) if annotation.criteria else None
         rows.append(row)
     if rows:
         connection.execute(sa.insert(ANNOTATIONS), rows)

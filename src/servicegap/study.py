@@ -104,6 +104,33 @@ class AnalysisPlan(_Part):
         return self
 
 
+class SamplePlan(_Part):
+    """Which responses people label.
+
+    ``all``; ``random``: each with chance ``fraction``; ``stratified``: ``per_stratum`` of each group x
+    automatic label (all, where there are fewer). The chances are kept, as correction needs them.
+    """
+
+    kind: Literal["all", "random", "stratified"] = "all"
+    fraction: float = Field(default=0.1, gt=0, le=1)
+    per_stratum: int = Field(default=20, ge=1)
+
+
+class LabellingPlan(_Part):
+    """How people label, and what protects them."""
+
+    annotators: int = Field(default=2, ge=1, le=20)
+    mask_signals: bool = False
+    sample: SamplePlan = SamplePlan()
+    batch: int = Field(default=50, ge=1)
+    practice: bool = True
+    silent_gold: int = Field(default=0, ge=0)
+    daily_cap: int = Field(default=400, ge=1)
+    break_minutes: int = Field(default=45, ge=1)
+    lease_minutes: int = Field(default=15, ge=1)
+    content_note: Name | None = None
+
+
 class StudyPlan(_Part):
     """The whole of study.yaml."""
 
@@ -117,6 +144,7 @@ class StudyPlan(_Part):
     models: tuple[ModelPlan, ...] = Field(min_length=1)
     conditions: tuple[ConditionPlan, ...] = Field(default=(ConditionPlan(),), min_length=1)
     annotators: tuple[Name, ...] = ("offline",)
+    labelling: LabellingPlan = LabellingPlan()
     plan: AnalysisPlan = AnalysisPlan()
     database: str | None = None
 

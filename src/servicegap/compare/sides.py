@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from servicegap.errors import DataError
 from servicegap.labels import labelled_responses
-from servicegap.store import TEMPLATES, Store
+from servicegap.store import Store
 from servicegap.study import Study
+from servicegap.tables import TEMPLATES
 
 Run = tuple[str, str]
 _SHOWN = 60
