@@ -12,27 +12,59 @@ from servicegap.labels import read_category
 
 #: Mistakes shown of one file; a wrong column would give one for every row.
 SHOWN = 10
-REQUIRED = ("group", "signal", "template", "label")
-OPTIONAL = ("model", "target")
+KEYS = ("group", "signal", "template")
+OPTIONAL = ("model", "target", "fold")
+#: What a table can be of: what its responses were given, and the columns that say so.
+KINDS = {"label": ("label",), "value": ("value",), "score": ("score", "human", "probability")}
+_NUMBERS = {"value", "score", "human", "probability"}
+
+
+def check_columns(columns: Mapping[str, str]) -> None:
+    """See that a table's columns are of one kind, and all there.
+
+    Raises
+    ------
+    InputError
+        Columns of no kind or of two, or some of a kind missing.
+    """
+    given = {kind: [use for use in uses if use in columns] for kind, uses in KINDS.items()}
+    chosen = [kind for kind, uses in given.items() if uses]
+    listed = "--label (categories), --value (numbers), or --score, --human and --probability"
+    if len(chosen) != 1:
+        raise InputError(f"--table needs one of these: {listed}; given: {', '.join(chosen) or 'none'}")
+    missing = [f"--{use}" for use in KINDS[chosen[0]] if use not in columns]
+    if missing:
+        raise InputError(f"--table with --{given[chosen[0]][0]} also needs {', '.join(missing)}")
+    if "fold" in columns and chosen != ["score"]:
+        raise InputError("--fold goes with --score: it says which annotator scored a response out of fold")
 
 
 def read_table(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
-    """Read a table as `estimates.estimate_all` takes it.
+    """Read a table as `estimates.py` and `measures.py` take it.
 
     Parameters
     ----------
     path : Path
         A CSV file in UTF-8, or a Parquet file (``.parquet``), one response a row.
     columns : mapping
-        The file's columns that hold ``group``, ``signal``, ``template`` and ``label``, and where it has
-        them ``model`` and ``target`` (of the template's stereotype; blank = neutral). A blank label is a
-        missing one; a label is a category of records.CATEGORIES.
+        The file's columns that hold ``group``, ``signal`` and ``template``; and either ``label`` (a category
+        of records.CATEGORIES), or ``value`` (a number), or ``score`` (an annotator's probability, 0 to 1),
+        ``human`` (0/1 or yes/no, blank = not asked) and ``probability`` (the chance of being asked, blank =
+        not known); where it has them ``model``, ``target`` (of the template's stereotype; blank = neutral)
+        and ``fold``. Blank = missing.
+
+    Returns
+    -------
+    polars.DataFrame
+        The columns by their use (``probability`` as ``chance``), and ``category`` (null without a label).
 
     Raises
     ------
     InputError
-        If the file cannot be read, a column is not there, a key is blank, or a label is no category.
+        If the file cannot be read, a column is not there, a key is blank, a label is no category, or a number
+        is none.
     """
+    check_columns(columns)
     raw = _read(path)
     absent = [
         f"{path}:1: no column {name!r} (for --{use})"
@@ -42,24 +74,50 @@ def read_table(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
     if absent:
         raise InputError(*absent, f"{path}:1: the columns are: {', '.join(raw.collect_schema().names())}")
     # Few different words stand in many rows: as categories they cost 4 bytes a row.
-    frame = raw.select(
-        pl.col(name).cast(pl.String).fill_null("").str.strip_chars().cast(pl.Categorical).alias(use)
-        for use, name in columns.items()
-    ).collect()
+    frame = (
+        raw.select(
+            _text(name) if use in _NUMBERS else _text(name).cast(pl.Categorical).alias(use)
+            for use, name in columns.items()
+        )
+        .rename({columns[use]: use for use in columns if use in _NUMBERS})
+        .collect()
+    )
     if frame.is_empty():
         raise InputError(f"{path}: no rows below the header; write one response a row")
     spellings: dict[str, str | None] = {}
-    problems = [*_blanks(frame, columns, path), *_labels(frame, columns, path, spellings)]
+    problems = [*_blanks(frame, columns, path)]
+    if "label" in columns:
+        problems += _labels(frame, columns, path, spellings)
+    for use in columns:
+        if use in _NUMBERS:
+            problems += _not_numbers(frame, columns, use, path)
     if problems:
         more = [f"... and {len(problems) - SHOWN} more mistakes"] if len(problems) > SHOWN else []
         raise InputError(*problems[:SHOWN], *more)
-    category = frame["label"].cast(pl.String).replace_strict(spellings, return_dtype=pl.String)
+    return _as_responses(frame, columns, path, spellings)
+
+
+def _text(name: str) -> pl.Expr:
+    return pl.col(name).cast(pl.String).fill_null("").str.strip_chars()
+
+
+def _as_responses(
+    frame: pl.DataFrame, columns: Mapping[str, str], path: Path, spellings: Mapping[str, str | None]
+) -> pl.DataFrame:
     nothing = pl.lit(None, pl.String)
+    category = (
+        frame["label"].cast(pl.String).replace_strict(spellings, return_dtype=pl.String)
+        if "label" in columns
+        else nothing
+    )
     given = {
-        use: pl.col(use).cast(pl.String).replace("", None) if use in columns else nothing for use in OPTIONAL
+        use: pl.col(use).cast(pl.String).replace("", None) if use in columns else nothing
+        for use in ("model", "target")
     }
-    return frame.drop("label").with_columns(
+    numbers = {use: _number(use) for use in columns if use in _NUMBERS}
+    found = frame.with_columns(
         **given,
+        **numbers,
         category=category,
         condition=nothing,
         annotator=pl.lit(path.name),
@@ -67,6 +125,27 @@ def read_table(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
         annotator_version=nothing,
         error_kind=nothing,
     )
+    return found.drop("label", strict=False).rename({"probability": "chance"}, strict=False)
+
+
+def _number(use: str) -> pl.Expr:
+    """Read a number; yes and no are 1 and 0."""
+    plain = pl.col(use).str.to_lowercase().replace(_YES_NO)
+    return plain.cast(pl.Float64, strict=False)
+
+
+_YES_NO = {"yes": "1", "true": "1", "no": "0", "false": "0"}
+
+
+def _not_numbers(frame: pl.DataFrame, columns: Mapping[str, str], use: str, path: Path) -> Iterator[str]:
+    read = frame.select(written=pl.col(use), number=_number(use)).with_row_index("row", offset=1)
+    wrong = read.filter((pl.col("written") != "") & ~pl.col("number").is_finite().fill_null(False))
+    if wrong.height:
+        row, written = wrong.row(0)[:2]
+        yield (
+            f"{path}: row {row}: {columns[use]}: {written!r} is no number ({wrong.height} such rows); write "
+            "a number, or leave it blank"
+        )
 
 
 def _read(path: Path) -> pl.LazyFrame:

@@ -1,0 +1,131 @@
+"""People's labels as a CSV table: one row a response, one column an annotator.
+
+The layout that published sets of two annotators use; any number of them here. Cells that a spreadsheet would
+run as a formula get an apostrophe before them, which is taken off again when the table comes back.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from servicegap.errors import DataError, InputError
+from servicegap.formats.outside_labels import OutsideLabel, ToLabel, refuse_if_any
+from servicegap.labels import read_category
+
+#: Before an annotator's name in the heading of a column.
+ANNOTATION = "annotation:"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+
+
+def guarded(cell: str) -> str:
+    """Return a cell that no spreadsheet runs.
+
+    Examples
+    --------
+    >>> guarded("=1+1"), guarded("yes")
+    ("'=1+1", 'yes')
+    """
+    # Blanks before it do not stop a spreadsheet.
+    return f"'{cell}" if cell.lstrip(" ").startswith(_FORMULA) else cell
+
+
+def unguarded(cell: str) -> str:
+    """Return what a cell held before it was guarded."""
+    return cell[1:] if cell.startswith("'") and cell[1:].lstrip(" ").startswith(_FORMULA) else cell
+
+
+def write_table(
+    responses: Sequence[ToLabel],
+    labels: Iterable[Mapping[str, Any]],
+    gold: Mapping[str, str],
+    people: Sequence[str] = (),
+) -> str:
+    """Return the table: ``response_id, prompt, response``, ``annotation:NAME`` columns, ``gold, automatic``.
+
+    Parameters
+    ----------
+    responses : sequence of ToLabel
+        The rows.
+    labels : iterable of mapping
+        Every label, as ``outside_labels.every_label`` gives them; the latest of each
+        annotator and response is shown.
+    gold : mapping
+        Response -> what people settled on.
+    people : sequence of str
+        Annotators to have a column though they have no label yet.
+    """
+    given = {
+        (row["response"], row["annotator"]): row["category"] or ""
+        for row in labels
+        if row["pass"] != "harm" and row["category"]
+    }
+    names = sorted({annotator for _, annotator in given} | set(people))
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        [
+            "response_id",
+            "prompt",
+            "response",
+            *(guarded(ANNOTATION + name) for name in names),
+            "gold",
+            "automatic",
+        ]
+    )
+    for each in responses:
+        cells = [
+            each.response,
+            each.prompt,
+            each.text,
+            *(given.get((each.response, name), "") for name in names),
+            gold.get(each.response, ""),
+            each.automatic or "",
+        ]
+        writer.writerow([guarded(cell) for cell in cells])
+    return out.getvalue()
+
+
+def read_table(path: Path) -> list[OutsideLabel]:
+    """Read people's labels from such a table; blank cells are no labels, other columns are ignored.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, has no column of an annotator, or holds what is no category; every mistake
+        is told, with its line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    heading = [name for name in rows.fieldnames or () if name]
+    columns = {
+        name: unguarded(name).removeprefix(ANNOTATION).strip() for name in heading if ANNOTATION in name
+    }
+    if "response_id" not in heading or not all(columns.values()) or not columns:
+        raise InputError(
+            f"{path}:1: needs a column response_id and one column {ANNOTATION}NAME for each annotator; the "
+            f"columns are: {', '.join(heading)}"
+        )
+    problems: list[str] = []
+    labels = []
+    try:
+        for row in rows:
+            for column, annotator in columns.items():
+                place = f"{path}:{rows.line_num}: {column}"
+                try:
+                    category = read_category(unguarded(row[column] or ""), place)
+                except DataError as error:
+                    problems += error.problems
+                    continue
+                if category is not None:
+                    labels.append(OutsideLabel(row["response_id"].strip(), annotator, category, place))
+    except csv.Error as error:
+        problems.append(f"{path}:{rows.line_num}: {error}")
+    refuse_if_any(problems)
+    return labels

@@ -1,0 +1,140 @@
+"""Rows of Parquet; columns keep their types.
+
+Parquet cannot grow, so what is written is kept in parts and put together at the end, part by part.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from servicegap.errors import InputError
+from servicegap.formats.rows.protocol import BATCH_CHARACTERS, BATCH_ROWS, Added, Batch, Layout, as_text
+
+if TYPE_CHECKING:
+    import polars as pl
+
+# polars is imported where Parquet is at hand: CSV and JSONL do without it.
+# ruff: noqa: PLC0415
+
+
+class ParquetReader:
+    """Reads a Parquet file.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def layout(self) -> Layout:
+        """See ``RowReader``; it reads what the file says of itself."""
+        import polars as pl
+
+        with self._explained():
+            table = pl.scan_parquet(self.path)
+            schema = table.collect_schema()
+            rows = int(table.select(pl.len()).collect().item())
+        return Layout({name: _kind(dtype) for name, dtype in schema.items()}, rows)
+
+    def batches(self, start: int) -> Iterator[Batch]:
+        """See ``RowReader``."""
+        import polars as pl
+
+        table = pl.scan_parquet(self.path)
+        # Fewer rows at a time where they are long, by the mean of the file.
+        rows, size = self.layout().rows, self.path.stat().st_size
+        step = min(BATCH_ROWS, max(1, BATCH_CHARACTERS * rows // size))
+        while True:
+            with self._explained():
+                frame = table.slice(start, step).collect()
+            if frame.is_empty():
+                return
+            yield Batch(frame.to_dicts(), frame)
+            start += frame.height
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        import polars as pl
+
+        try:
+            yield
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise InputError(
+                f"{self.path}: cannot be read as Parquet: {str(error).splitlines()[0]}; write it again, or "
+                "give the table as CSV"
+            ) from error
+
+
+class ParquetWriter:
+    """Writes a Parquet file; see ``create_writer``. Its mark is the number of parts."""
+
+    def __init__(self, folder: Path, layout: Layout, added: dict[str, type], mark: int) -> None:
+        self._folder = folder
+        self._kinds = layout.kinds
+        self._added = added
+        self._mark = mark
+
+    @property
+    def mark(self) -> int:
+        """Parts written."""
+        return self._mark
+
+    def append(self, batch: Batch, added: Sequence[Added]) -> None:
+        """See ``RowWriter``."""
+        import polars as pl
+
+        own = batch.original if isinstance(batch.original, pl.DataFrame) else self._frame(batch)
+        more = pl.DataFrame(list(added), schema=_schema(self._added))
+        with (self._folder / f"{self._mark:08d}.parquet").open("wb") as file:
+            own.hstack(more).write_parquet(file)
+            file.flush()
+            os.fsync(file.fileno())
+        self._mark += 1
+
+    def finish(self) -> Path:
+        """See ``RowWriter``."""
+        import polars as pl
+
+        whole = self._folder / "rows.parquet"
+        parts = [self._folder / f"{number:08d}.parquet" for number in range(self._mark)]
+        pl.scan_parquet(parts, glob=False).sink_parquet(whole)
+        return whole
+
+    def _frame(self, batch: Batch) -> pl.DataFrame:
+        import polars as pl
+
+        return pl.DataFrame(
+            {name: [_value(row.get(name), kind) for row in batch.rows] for name, kind in self._kinds.items()},
+            schema=_schema(self._kinds),
+        )
+
+
+def _value(value: object, kind: type) -> object:
+    if value is None:
+        return None
+    return as_text(value) if kind in (str, object) else kind(value)
+
+
+def _schema(kinds: Any) -> dict[str, Any]:
+    import polars as pl
+
+    types = {int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
+    return {name: types.get(kind, pl.String) for name, kind in kinds.items()}
+
+
+def _kind(dtype: pl.DataType) -> type:
+    import polars as pl
+
+    if dtype in (pl.String, pl.Categorical, pl.Enum):
+        return str
+    if dtype.is_integer():
+        return int
+    if dtype == pl.Boolean:
+        return bool
+    return float if dtype.is_float() else object
