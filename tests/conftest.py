@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +17,9 @@ from servicegap.design import build_design, save_design
 from servicegap.records import Annotation, Category, ErrorKind, Response, Signal, Template
 from servicegap.store import Store, write_annotations, write_responses
 from servicegap.study import Study, now, open_study
+
+if TYPE_CHECKING:
+    from labelling_studies import Labelled
 
 SHARED_DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
 
@@ -168,6 +173,20 @@ def store(small: SmallStudy) -> Iterator[Store]:
     opened = small.open().store()
     yield opened
     opened.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def labelled(request: pytest.FixtureRequest, small: SmallStudy) -> Iterator[Labelled]:
+    """Give a study that people label, on each kind of database."""
+    from labelling_studies import make, opened
+
+    url = None
+    if request.param == "postgresql":
+        url = os.environ.get("SERVICEGAP_TEST_POSTGRES")
+        if url is None:
+            pytest.skip("SERVICEGAP_TEST_POSTGRES has no URL")
+    for store in opened(small, url):
+        yield make(small, store)
 
 
 @pytest.fixture

@@ -67,6 +67,9 @@ class FakeServer:
         From the number of the call (0, 1, ...) and its body to what it is met with; "ok" by default.
     every : mapping, optional
         Instead of a script: outcome -> every how many calls it happens.
+    answer : callable, optional
+        From the body of a call that is met with "ok" to what its answer has in place of the usual: ``text``,
+        ``finish``, ``message``, ``choice``.
     retry_after : float
         Seconds asked for with 429 and 503.
     key : str, optional
@@ -92,6 +95,7 @@ class FakeServer:
         latency: float = 0.0,
         script: Callable[[int, dict[str, Any]], str] | None = None,
         every: Mapping[str, int] | None = None,
+        answer: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         retry_after: float = 0.05,
         key: str | None = None,
         port: int = 0,
@@ -100,6 +104,7 @@ class FakeServer:
         self.latency = latency
         self.retry_after = retry_after
         self.script = script or _every(every or {})
+        self.answer = answer or _in_the_form_asked
         self.key = key
         self.port = port
         self.calls = 0
@@ -154,7 +159,7 @@ class FakeServer:
 
     async def _meet(self, outcome: str, body: dict[str, Any], request: web.Request) -> web.StreamResponse:
         if outcome == "ok":
-            return _json(_completion(body))
+            return _json(_completion(body, **self.answer(body)))
         if outcome == "hang":
             await asyncio.sleep(3600)
         if outcome == "cut":
@@ -286,6 +291,15 @@ def _completion(
         "choices": [made | dict(choice or {})],
         "usage": {"prompt_tokens": 12, "completion_tokens": 4, "total_tokens": 16},
     }
+
+
+def _in_the_form_asked(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a label where the schema of a judge's answer came along: a refusal where somebody is sorry."""
+    if "response_format" not in body:
+        return {}
+    assert body["response_format"]["json_schema"]["schema"]["properties"]["category"]["enum"]
+    declines = "sorry" in body["messages"][-1]["content"].lower()
+    return {"text": json.dumps({"category": "refusal" if declines else "answer"})}
 
 
 def _json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

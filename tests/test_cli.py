@@ -159,7 +159,7 @@ def test_a_table_is_analysed_without_a_study(run: Run, tmp_path: Path) -> None:
         (["init", "x", "--samples", "0"], "--samples"),
         (["analyse"], "Give either a study's DIR or --table"),
         (["analyse", "x", "--table", "y"], "Give either a study's DIR or --table"),
-        (["analyse", "--table", "y", "--group", "g"], "--signal, --template, --label, --reference"),
+        (["analyse", "--table", "y", "--group", "g"], "--signal, --template, --reference"),
         (["analyse", "x", "--group", "g"], "--group goes with --table"),
         (["import", "pilot", "x.csv"], "Missing option '--study'"),
     ],

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from servicegap.collect import FLUSH_ROWS, Collected, collect
+from servicegap.asking import FLUSH_ROWS
+from servicegap.collect import Collected, collect
 from servicegap.design import build_design
 from servicegap.errors import ModelError
 from servicegap.presets import Choices, create_study

@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from servicegap.errors import DataError
-from servicegap.estimates import EXPLORED, estimate_all
+from servicegap.estimates import estimate_all
+from servicegap.families import EXPLORED, RESTATED
 from servicegap.records import CATEGORIES, CONTROL, OUTCOMES, Estimate
 from servicegap.study import AnalysisPlan
 
@@ -185,7 +186,7 @@ def test_holm_runs_over_the_planned_gaps_of_one_run_alone() -> None:
 
 def test_exploratory_ps_are_adjusted_too_and_naive_ones_never() -> None:
     for estimate in FOUND:
-        if estimate.kind in EXPLORED and estimate.p is not None:
+        if estimate.kind in EXPLORED | RESTATED and estimate.p is not None:
             assert estimate.p_adjusted is not None
             assert estimate.p_adjusted >= estimate.p
         else:

@@ -121,7 +121,7 @@ def test_an_unknown_name_is_told_with_the_known_ones() -> None:
 
 def test_calls_in_flight_are_eight_unless_said() -> None:
     assert create_model(f"local:{SMALLEST}").concurrency == 8
-    assert create_model("local:a/b.gguf", concurrency=3).concurrency == 3
+    assert create_model("local:smollm2-135m", concurrency=3).concurrency == 3
 
 
 def test_a_missing_xllamacpp_is_told_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,11 +16,11 @@ from made_up_results import RATES, TESTS, hostile_examples, made_up_results
 
 from servicegap.records import Estimate
 from servicegap.report import Example, render, summary, write_report
-from servicegap.report.notation import interval, number, p_value, percent, points, value_text
+from servicegap.notation import interval, number, p_value, percent, points, value_text
 from servicegap.report.page import page as page_of
 from servicegap.report.reading import read_results
-from servicegap.report.visible import visible_html, visible_text
 from servicegap.report.words import verdict
+from servicegap.visible import visible_html, visible_text
 
 STYLE = Path(__file__).parents[1] / "src" / "servicegap" / "report" / "style.css"
 SECTIONS = [

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import sqlalchemy as sa
 
 from servicegap import __version__
@@ -19,19 +20,25 @@ from servicegap.calls import Design
 from servicegap.context import (
     annotators,
     collection_counts,
+    corrections,
+    kind_of_findings,
     plan_context,
     study_design,
     table_design,
     warnings,
 )
-from servicegap.estimates import estimate_all
+from servicegap.estimates import Estimated, estimate_all
 from servicegap.formats.table import read_table
 from servicegap.labels import kind_of_labels, labelled_responses
+from servicegap.measures import estimate_measure, word_gaps
+from servicegap.people_agreement import agreement_of_people
 from servicegap.provenance import read_runs
 from servicegap.records import content_hash
+from servicegap.scored_table import estimate_scored
+from servicegap.scores import with_scores
 from servicegap.store import Store, read_meta
 from servicegap.study import AnalysisPlan, Study, now
-from servicegap.tables import ANNOTATIONS, GOLD_LABELS, RESPONSES
+from servicegap.tables import ANNOTATIONS, GOLD_LABELS, RESPONSES, ROUND_ITEMS
 
 RESULTS_SCHEMA = 1
 
@@ -44,10 +51,12 @@ def analyse(study: Study, store: Store, design: Design) -> dict[str, Any]:
     DataError
         If there is nothing to analyse.
     """
-    frame = labelled_responses(study, store)
+    judged = with_scores(store, labelled_responses(study, store))
+    frame, plan = judged.frame, study.plan.plan
     runs = read_runs(store)
     collection = collection_counts(study, design, frame)
-    found = estimate_all(frame, study.plan.plan)
+    found = estimate_all(frame, plan, cross_fitted=judged.cross_fitted)
+    estimates = [*found.estimates, *word_gaps(study, store, plan)]
     return {
         "schema": RESULTS_SCHEMA,
         "version": __version__,
@@ -56,48 +65,78 @@ def analyse(study: Study, store: Store, design: Design) -> dict[str, Any]:
         "inputs": inputs_hash(study, store),
         "plan": plan_context(study, store),
         "design": study_design(study, design),
-        "labels": {"kind": kind_of_labels(frame), "annotators": annotators(frame)},
+        "labels": {
+            "kind": kind_of_findings(found.estimates) or kind_of_labels(frame),
+            "annotators": annotators(frame),
+            "correction": corrections(judged, found.estimates),
+        },
+        "agreement": agreement_of_people(study, store, plan),
         "collection": collection,
-        "estimates": [asdict(estimate) for estimate in found.estimates],
+        "estimates": [asdict(estimate) for estimate in estimates],
         "remarks": [asdict(remark) for remark in found.remarks],
-        "warnings": [*design.warnings, *warnings(frame, collection, runs)],
+        "warnings": [*design.warnings, *warnings(frame, collection, runs), *judged.warnings, *found.doubts],
         "provenance": runs,
     }
 
 
 def analyse_table(path: Path, columns: dict[str, str], plan: AnalysisPlan) -> dict[str, Any]:
-    """Return what results.json would hold for somebody's own table of labelled responses, in the same shape.
+    """Return what results.json would hold for somebody's own table of responses, in the same shape.
 
     Parameters
     ----------
     path : Path
-        A CSV file, one response a row.
+        A CSV or Parquet file, one response a row.
     columns : dict
-        Which column holds what: ``group``, ``signal``, ``template``, ``label`` (a category).
+        Which column holds what, as in :func:`servicegap.formats.table.read_table`: categories (``label``),
+        numbers (``value``), or automatic scores with people's labels (``score``, ``human``,
+        ``probability``).
     plan : AnalysisPlan
+        Of numbers and scores the one outcome of the table is the primary one.
 
     Raises
     ------
     InputError
-        If the file cannot be read, a column is missing, or labels are no categories.
+        If the file cannot be read, a column is missing, or entries are not what they should be.
     """
     frame = read_table(path, columns)
-    found = estimate_all(frame, plan)
+    found, outcome = _of_table(frame, columns, plan)
     return {
         "schema": RESULTS_SCHEMA,
         "version": __version__,
         "title": path.name,
         "created": now(),
         "inputs": content_hash(plan.model_dump_json(), json.dumps(columns), __version__, _digest(path)),
-        "plan": {**plan.model_dump(), "preset": None, "first_collection": None, "deviations": []},
+        "plan": {
+            **plan.model_dump(mode="json"),
+            "primary": outcome,
+            "preset": None,
+            "first_collection": None,
+            "deviations": [],
+        },
         "design": table_design(frame, plan),
-        "labels": {"kind": kind_of_labels(frame), "annotators": annotators(frame)},
+        "labels": {
+            "kind": kind_of_findings(found.estimates) or kind_of_labels(frame),
+            "annotators": annotators(frame),
+            "correction": [],
+        },
+        "agreement": [],
         "collection": [],
         "estimates": [asdict(estimate) for estimate in found.estimates],
         "remarks": [asdict(remark) for remark in found.remarks],
-        "warnings": warnings(frame, [], []),
+        "warnings": [*warnings(frame, [], []), *found.doubts],
         "provenance": [],
     }
+
+
+def _of_table(frame: pl.DataFrame, columns: dict[str, str], plan: AnalysisPlan) -> tuple[Estimated, str]:
+    """Return the estimates of a table, and what its primary outcome is called."""
+    if "score" in columns:
+        made = estimate_scored(frame, plan, columns["human"])
+        return made, columns["human"]
+    if "value" in columns:
+        numbers = estimate_measure(frame, plan, columns["value"], planned=True)
+        return Estimated(numbers, [], []), columns["value"]
+    return estimate_all(frame, plan), plan.primary
 
 
 def _digest(path: Path) -> str:
@@ -111,6 +150,7 @@ def inputs_hash(study: Study, store: Store) -> str:
         sa.select(sa.func.count(), sa.func.max(table.c[column]))
         for table, column in ((RESPONSES, "created"), (ANNOTATIONS, "id"), (GOLD_LABELS, "created"))
     ]
+    queries.append(sa.select(sa.func.count(), sa.func.max(ROUND_ITEMS.c.round)))
     with store.reading() as connection:
         counts = [str(tuple(connection.execute(query).one())) for query in queries]
         design = read_meta(connection, "design") or ""

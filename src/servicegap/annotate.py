@@ -1,4 +1,4 @@
-"""The stage *annotate*: which responses still need a label, and the automatic annotators that give it.
+"""The stage *annotate*: which responses still need a label, and the annotators and judges that give it.
 
 What a provider blocked counts as refused, on the provider's account. Signals are masked before an
 annotator looks, so that no label can depend on whom the prompt was about.
@@ -6,54 +6,93 @@ annotator looks, so that no label can depend on whom the prompt was about.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
-from servicegap.annotators import SignalMask, create_annotator
-from servicegap.annotators.protocol import Annotator
-from servicegap.codebook import load_codebook
+from servicegap.annotators import SignalMask, create_annotator, panel
+from servicegap.annotators.fitted import FittedAnnotator, fold_note
+from servicegap.annotators.judge import Judge, Texts
+from servicegap.annotators.judge_run import Cost, JudgeRun
+from servicegap.annotators.protocol import Annotator, Judgement, Named
+from servicegap.asking import Ended, Watch
+from servicegap.codebook import Codebook, load_codebook
+from servicegap.errors import ModelError
 from servicegap.records import Annotation
 from servicegap.store import Store, latest_responses, write_annotations
-from servicegap.study import Study, now
+from servicegap.study import Study, now, only_one
 from servicegap.tables import ANNOTATIONS, PROMPTS, SIGNALS
+from servicegap.terminal import say
 
 BATCH = 500
-Judge = Callable[[Any], Annotation]
+LabelRow = Callable[[Any], Annotation]
 Wanted = Callable[[sa.Subquery], sa.ColumnElement[bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class Annotated:
-    """How many annotations an annotator added, and on how many of them it abstained."""
+    """How many annotations an annotator added, and on how many of them it abstained.
+
+    ``failed`` responses were to be judged and are not, as calls to the judge failed; a re-run asks again.
+    """
 
     annotator: str
     added: int
     abstained: int
+    failed: int = 0
 
 
-def annotate(study: Study, store: Store) -> list[Annotated]:
-    """Let every automatic annotator of the plan label what it has not labelled yet.
+def annotate(
+    study: Study, store: Store, watch: Watch | None = None, announce: Callable[[str], None] = say
+) -> list[Annotated]:
+    """Let every annotator and judge of the plan label what it has not labelled yet.
 
     Annotators are safe to run again: a response that one has labelled is not given to it twice, unless
     its version changed.
+
+    Parameters
+    ----------
+    study : Study
+    store : Store
+    watch : callable, optional
+        Called with a Progress whenever replies of a judge were committed.
+    announce : callable
+        Told about what each judge is going to cost, before any is asked; by default a person at a terminal.
+
+    Raises
+    ------
+    ModelError
+        If a judge could not be asked to the end; all that it answered is kept.
     """
-    own = study.folder / "codebook.yaml"
-    codebook = load_codebook(own if own.is_file() else None).hash
-    mask = _signal_mask(store)
-    done = [_annotate(store, "provider", "1", _blocked(True), lambda row: _by_provider(row, codebook))]
+    codebook = _codebook(study)
+    done = [_annotate(store, "provider", "1", _blocked(True), lambda row: _by_provider(row, codebook.hash))]
     for name in study.plan.annotators:
-        annotator = create_annotator(name)
-        judge = _judge(annotator, mask, codebook)
-        done.append(_annotate(store, annotator.name, annotator.version, _blocked(False), judge))
-    return [each for each in done if each.added]
+        done.append(annotate_with(study, store, create_annotator(name, study.folder)))
+    if study.plan.judges:
+        with only_one(study, "annotator", store):
+            done += _annotate_by_judges(study, store, codebook, watch, announce)
+    return [each for each in done if each.added or each.failed]
+
+
+def annotate_with(study: Study, store: Store, annotator: Annotator) -> Annotated:
+    """Let one annotator label what it has not labelled yet."""
+    label = _labeller(annotator, _signal_mask(store), _codebook(study).hash)
+    return _annotate(store, annotator.name, annotator.version, _blocked(False), label)
+
+
+def estimate_judges(study: Study, store: Store) -> list[Cost]:
+    """Say about what each judge would cost on the responses that are there; asks nothing."""
+    return [run.cost() for run in _judge_runs(study, store, _codebook(study))]
 
 
 def count_unlabelled(study: Study, store: Store) -> int:
-    """Count the answers that an automatic annotator of the plan has not looked at yet."""
-    annotators = [create_annotator(name) for name in study.plan.annotators]
+    """Count the answers that an annotator or a judge of the plan has not looked at yet."""
+    annotators: list[Named] = [create_annotator(name, study.folder) for name in study.plan.annotators]
+    if study.plan.judges:
+        annotators += _judges(study, _codebook(study))
     with store.reading() as connection:
         return sum(
             connection.execute(
@@ -63,6 +102,11 @@ def count_unlabelled(study: Study, store: Store) -> int:
             ).scalar_one()
             for each in annotators
         )
+
+
+def _codebook(study: Study) -> Codebook:
+    own = study.folder / "codebook.yaml"
+    return load_codebook(own if own.is_file() else None)
 
 
 def _signal_mask(store: Store) -> SignalMask:
@@ -85,41 +129,120 @@ def _unlabelled(annotator: str, version: str, wanted: Wanted) -> sa.Select[Any]:
         ANNOTATIONS.c.annotator == annotator, ANNOTATIONS.c.version == version
     )
     return (
-        sa.select(latest.c.id, latest.c.text, PROMPTS.c.text.label("prompt"))
+        sa.select(latest.c.id, latest.c.text, PROMPTS.c.text.label("prompt"), PROMPTS.c.template)
         .join(PROMPTS, PROMPTS.c.id == latest.c.prompt)
         .where(wanted(latest), latest.c.id.not_in(labelled))
     )
 
 
-def _annotate(store: Store, annotator: str, version: str, wanted: Wanted, judge: Judge) -> Annotated:
+def _annotate(store: Store, annotator: str, version: str, wanted: Wanted, label: LabelRow) -> Annotated:
     with store.reading() as connection:
         rows = connection.execute(_unlabelled(annotator, version, wanted)).all()
+    return _keep(store, annotator, map(label, rows))
+
+
+def _keep(store: Store, annotator: str, annotations: Iterable[Annotation]) -> Annotated:
     added = abstained = 0
-    for start in range(0, len(rows), BATCH):
-        annotations = [judge(row) for row in rows[start : start + BATCH]]
+    waiting = iter(annotations)
+    while batch := list(islice(waiting, BATCH)):
         with store.writing() as connection:
-            write_annotations(connection, annotations)
-        added += len(annotations)
-        abstained += sum(annotation.category is None for annotation in annotations)
+            write_annotations(connection, batch)
+        added += len(batch)
+        abstained += sum(annotation.category is None for annotation in batch)
     return Annotated(annotator, added, abstained)
 
 
-def _judge(annotator: Annotator, mask: SignalMask, codebook: str) -> Judge:
-    def judge(row: Any) -> Annotation:
-        judgement = annotator.annotate(mask.apply(row.prompt), mask.apply(row.text))
-        return Annotation(
-            response=row.id,
-            annotator=annotator.name,
-            kind=annotator.kind,
-            version=annotator.version,
-            category=judgement.category,
-            created=now(),
-            abstain_reason=judgement.abstain_reason,
-            probabilities=judgement.probabilities,
-            codebook_hash=codebook,
-        )
+def _labeller(annotator: Annotator, mask: SignalMask, codebook: str) -> LabelRow:
+    def label(row: Any) -> Annotation:
+        prompt, text = mask.apply(row.prompt), mask.apply(row.text)
+        if isinstance(annotator, FittedAnnotator):
+            # By a model that learned nothing from labels of this template, which may correct its scores.
+            fold = annotator.fold(row.template)
+            judgement = annotator.annotate_in_fold(fold, prompt, text)
+            return _annotation(row.id, annotator, judgement, codebook, fold_note(fold))
+        return _annotation(row.id, annotator, annotator.annotate(prompt, text), codebook)
 
-    return judge
+    return label
+
+
+def _annotation(
+    response: str, annotator: Named, judgement: Judgement, codebook: str, note: str | None = None
+) -> Annotation:
+    return Annotation(
+        response=response,
+        annotator=annotator.name,
+        kind=annotator.kind,
+        version=annotator.version,
+        category=judgement.category,
+        created=now(),
+        abstain_reason=judgement.abstain_reason,
+        probabilities=judgement.probabilities,
+        note=note,
+        codebook_hash=codebook,
+    )
+
+
+def _judges(study: Study, codebook: Codebook) -> list[Judge]:
+    return [Judge(plan, codebook) for plan in study.plan.judges]
+
+
+def _judge_runs(study: Study, store: Store, codebook: Codebook) -> list[JudgeRun]:
+    mask = _signal_mask(store)
+    runs = []
+    for judge in _judges(study, codebook):
+        with store.reading() as connection:
+            rows = connection.execute(_unlabelled(judge.name, judge.version, _blocked(False))).all()
+        texts = {row.id: Texts(mask.apply(row.prompt), mask.apply(row.text)) for row in rows}
+        runs.append(JudgeRun(judge, store, texts, study.plan.seed))
+    return runs
+
+
+def _annotate_by_judges(
+    study: Study, store: Store, codebook: Codebook, watch: Watch | None, announce: Callable[[str], None]
+) -> list[Annotated]:
+    runs = _judge_runs(study, store, codebook)
+    # All before any is asked: a missing key must not be found when another judge has been paid for.
+    models = [run.model() for run in runs]
+    for cost in [run.cost() for run in runs]:
+        if cost.calls:
+            announce(str(cost))
+    done, problems = [], []
+    for run, model in zip(runs, models, strict=True):
+        ended = run.ask(model, watch) if model else Ended(stopped=False, problem=None)
+        annotations = (
+            _annotation(response, run.judge, settled.judgement, codebook.hash, settled.note)
+            for response, settled in run.settled()
+        )
+        kept = _keep(store, run.judge.name, annotations)
+        done.append(replace(kept, failed=len(run.responses) - kept.added))
+        if ended.stopped:
+            raise KeyboardInterrupt
+        if ended.problem:
+            problems.append(ended.problem)
+    if len(runs) > 1:
+        done.append(_annotate_by_panel(store, [run.judge for run in runs], codebook))
+    if problems:
+        raise ModelError(
+            "\n".join(
+                f"judge {problem}; all that it answered is kept, the rest is asked by: "
+                f"servicegap annotate {study.folder}"
+                for problem in problems
+            )
+        )
+    return done
+
+
+def _annotate_by_panel(store: Store, judges: Sequence[Judge], codebook: Codebook) -> Annotated:
+    sitting = panel.Panel({judge.name: judge.version for judge in judges})
+    with store.reading() as connection:
+        unlabelled = connection.execute(_unlabelled(sitting.name, sitting.version, _blocked(False)))
+        wanted = {row.id for row in unlabelled}
+    annotations = (
+        _annotation(response, sitting, panel.majority(opinions), codebook.hash)
+        for response, opinions in panel.read_opinions(store, sitting.judges).items()
+        if response in wanted
+    )
+    return _keep(store, sitting.name, annotations)
 
 
 def _by_provider(row: Any, codebook: str) -> Annotation:

@@ -12,24 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from servicegap.calls import Design
-from servicegap.collect import Collected, Watch, collect, count_collected
+from servicegap.asking import Watch
+from servicegap.calls import IMPORTED, Design
+from servicegap.collect import Collected, collect, count_collected
 from servicegap.design import build_design, save_design
-from servicegap.errors import ModelError, ServicegapError
+from servicegap.errors import InputError, ModelError, ServicegapError
 from servicegap.store import Store, read_meta
 from servicegap.study import PLAN_FILE, Study, write_json_whole
 
 if TYPE_CHECKING:
     from servicegap.annotate import Annotated
+    from servicegap.models.protocol import Model
     from servicegap.presets import Choices
+    from servicegap.tokens import Foreseen
 
 # The later stages load arrays, distributions and plots: a second of CPU that asking models need not pay,
 # so each is imported by the function that runs it.
 # ruff: noqa: PLC0415
-
-
-#: How the models of imported responses are named; they cannot be asked.
-IMPORTED = "imported:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +41,21 @@ class Status:
     stage: str | None
 
 
-def make_study(folder: Path, choices: Choices) -> Study:
-    """Make a study that can be run at once: with a mistake in it, such as an unknown model, none is made."""
+def make_study(folder: Path, choices: Choices, *, to_run: bool = True) -> Study:
+    """Make a study; with a mistake in it, such as an unknown model, none is made.
+
+    Parameters
+    ----------
+    folder : Path
+    choices : Choices
+    to_run : bool
+        Whether it is run at once, so that a missing key is a mistake too.
+    """
     from servicegap.presets import create_study
 
     study = create_study(folder, choices)
     try:
-        checked_design(study)
+        checked_design(study, to_run=to_run)
     except ServicegapError:
         (folder / PLAN_FILE).unlink()
         # Only if nothing else is in it.
@@ -58,17 +65,39 @@ def make_study(folder: Path, choices: Choices) -> Study:
     return study
 
 
-def checked_design(study: Study) -> Design:
-    """Build the prompts without keeping them, and see that models and annotators are known."""
-    from servicegap.annotators import create_annotator
-    from servicegap.models import create_model
+def checked_design(study: Study, *, to_run: bool = True) -> Design:
+    """Build the prompts without keeping them, and see that models and annotators are known.
 
-    for model in study.plan.models:
-        if not model.id.startswith(IMPORTED):
-            create_model(model.id, base_url=model.base_url)
+    With `to_run` the models must be such that they can be asked now: no key is missing.
+    """
+    from servicegap.annotators import create_annotator
+    from servicegap.models import check_model, create_model
+
+    for model in (*study.plan.models, *study.plan.judges):
+        if model.id.startswith(IMPORTED):
+            continue
+        if to_run:
+            create_model(model.id, base_url=model.base_url, key_variable=model.key_variable)
+        else:
+            check_model(model.id, base_url=model.base_url)
     for annotator in study.plan.annotators:
-        create_annotator(annotator)
+        create_annotator(annotator, study.folder)
     return build_design(study)
+
+
+def foresee(study: Study, design: Design) -> Foreseen:
+    """Say how evenly the study's models will split its signals into tokens; downloads and asks nothing."""
+    from servicegap.models import create_model
+    from servicegap.tokens import foresee_uneven_tokens
+
+    models: dict[str, Model | None] = {}
+    for plan in study.plan.models:
+        models[plan.id] = None
+        if plan.id.startswith("local:"):
+            # A file that is not on this machine is no mistake here: others may collect.
+            with contextlib.suppress(InputError):
+                models[plan.id] = create_model(plan.id)
+    return foresee_uneven_tokens(models, design.signals)
 
 
 def bring_to_design(study: Study, store: Store) -> Design:
@@ -91,7 +120,7 @@ def bring_to_annotate(study: Study, store: Store, watch: Watch | None = None) ->
     collected = count_collected(study, store, design.prompts)
     if collected.unasked == collected.planned:
         _refuse_half(study, collect(study, store, design.prompts, watch))
-    return annotate(study, store)
+    return annotate(study, store, watch)
 
 
 def _refuse_half(study: Study, collected: Collected) -> None:

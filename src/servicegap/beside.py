@@ -6,11 +6,12 @@ its own; here they are only called together, and what they say in words becomes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from servicegap.corrected import RATIOS
 from servicegap.disparity.additive import TooLittleError
 from servicegap.disparity.categories import CategoryCells, omnibus_test
 from servicegap.disparity.cells import Cells
@@ -54,7 +55,9 @@ class Beside:
     remarks: list[Remark] = field(default_factory=list)
 
 
-def stand_beside(counted: CategoryCells, plan: AnalysisPlan) -> Beside:
+def stand_beside(
+    counted: CategoryCells, plan: AnalysisPlan, planned: Sequence[Estimate], *, ratios: bool = True
+) -> Beside:
     """Return everything beside the planned gaps of one run.
 
     Parameters
@@ -63,18 +66,21 @@ def stand_beside(counted: CategoryCells, plan: AnalysisPlan) -> Beside:
         The responses on the primary templates, with those of the reference among them.
     plan : AnalysisPlan
         Primary outcome, reference, level and margin.
+    planned : sequence of Estimate
+        The planned gaps.
+    ratios : bool
+        Whether to add ratios, from the labels as they are.
     """
     rng = np.random.default_rng(SEED)
     cells = counted.outcome(OUTCOMES[plan.primary])
     found = Beside()
-    planned = list(
-        gaps_of(cells, reference=plan.reference, level=plan.level, outcome_name=plan.primary).values()
-    )
     found.estimates += simultaneous(planned)
     if plan.margin is not None:
         found.estimates += [equivalence(gap, plan.margin) for gap in planned]
-    for gap in planned:
+    for gap in gaps_of(cells, reference=plan.reference, level=plan.level, outcome_name=plan.primary).values():
         _add_pair(found, cells, gap, plan, rng)
+        if ratios:
+            found.estimates += _ratios(cells, str(gap.group), plan)
     found.estimates += _of_all_groups(cells, counted, plan, rng)
     return found
 
@@ -113,10 +119,6 @@ def _add_pair(
             found.remarks.append(Remark("design_effect", effect.sentence(), group))
     found.estimates.append(permutation_of(cells, group, plan.reference, rng, outcome_name=outcome))
     found.estimates.append(worst_case(cells, group, plan.reference, outcome_name=outcome))
-    for kind in ("four_fifths", "ratio", "odds_ratio"):
-        found.estimates.append(
-            ratio_of(cells, group, plan.reference, kind, level=plan.level, outcome_name=outcome)
-        )
     found.estimates += template_gaps(cells, group, plan.reference, level=plan.level, outcome_name=outcome)
     for attribute, levels in _two_levels(cells):
         found.estimates.append(
@@ -125,6 +127,13 @@ def _add_pair(
             )
         )
     found.estimates.append(placebo(cells, group, rng, level=plan.level))
+
+
+def _ratios(cells: Cells, group: str, plan: AnalysisPlan) -> list[Estimate]:
+    return [
+        ratio_of(cells, group, plan.reference, kind, level=plan.level, outcome_name=plan.primary)
+        for kind in RATIOS
+    ]
 
 
 def _of_all_groups(

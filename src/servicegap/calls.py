@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from servicegap.records import Condition, Prompt, Signal, Template, content_hash
 from servicegap.study import Study
 
+#: How the models of imported responses are named; they cannot be asked.
+IMPORTED = "imported:"
+
 
 @dataclass(frozen=True, slots=True)
 class Design:

@@ -6,21 +6,22 @@ Not here: the estimates themselves (estimates.py).
 from __future__ import annotations
 
 import json
-import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import polars as pl
 
-from servicegap.calls import Design, planned_calls
-from servicegap.power import PILOT_13B, detectable_gap
+from servicegap.calls import IMPORTED, Design, planned_calls
+from servicegap.design_claims import based_on, design_sentences, detectable_gaps
+from servicegap.provenance import changed_models
+from servicegap.records import Estimate, Labels
+from servicegap.runs import primary_rows
+from servicegap.scores import Judged
 from servicegap.store import Store, read_meta
 from servicegap.study import AnalysisPlan, Study
-
-#: A signal of more than so many times the median number of tokens is reported.
-UNEVEN_TOKENS = 2.0
+from servicegap.tokens import uneven_tokens
 
 
 def plan_context(study: Study, store: Store) -> dict[str, Any]:
@@ -29,14 +30,15 @@ def plan_context(study: Study, store: Store) -> dict[str, Any]:
     with store.reading() as connection:
         frozen = read_meta(connection, "plan_at_first_collection")
         first = read_meta(connection, "first_collection")
-    before = json.loads(frozen) if frozen else plan.model_dump()
+    planned = plan.model_dump(mode="json")
+    before = json.loads(frozen) if frozen else planned
     return {
-        **plan.model_dump(),
+        **planned,
         "preset": study.plan.preset,
         "first_collection": first,
         "deviations": [
             f"{name} was {before.get(name)!r} at the first collection and is {value!r} now"
-            for name, value in plan.model_dump().items()
+            for name, value in planned.items()
             if before.get(name) != value
         ],
     }
@@ -54,7 +56,8 @@ def study_design(study: Study, design: Design) -> dict[str, Any]:
         "n_prompts": len(design.prompts),
         "samples": study.plan.samples,
         "n_primary_templates": len(primary),
-        **_detectable(groups, len(primary), study.plan.samples, study.plan.plan),
+        **detectable_gaps(groups, len(primary), study.plan.samples, study.plan.plan),
+        "sentences": design_sentences(study, design),
         "demonstration": study.plan.preset == "quick",
         "warnings": list(design.warnings),
     }
@@ -63,51 +66,31 @@ def study_design(study: Study, design: Design) -> dict[str, Any]:
 def table_design(frame: pl.DataFrame, plan: AnalysisPlan) -> dict[str, Any]:
     """Return the same as `study_design` as far as a table tells it."""
     groups = frame.group_by("group").agg(n_signals=pl.col("signal").n_unique()).sort("group")
-    templates = frame["template"].n_unique()
-    cells = frame.select("group", "signal", "template").n_unique()
-    samples = max(1, frame.height // cells)
+    prompts = frame.select("group", "signal", "template").n_unique()
+    # Each model is asked every prompt: calls to several are no repeats.
+    calls = frame.select("model", "group", "signal", "template").n_unique()
+    samples = max(1, frame.height // calls)
+    templates = primary_rows(frame)["template"].n_unique()
     sizes = dict(groups.rows())
     return {
         "groups": groups.to_dicts(),
         "control": False,
         "signals": [],
         "templates": [],
-        "n_prompts": cells,
+        "n_prompts": prompts,
         "samples": samples,
         "n_primary_templates": templates,
-        **_detectable(sizes, templates, samples, plan),
+        **detectable_gaps(sizes, templates, samples, plan),
+        "sentences": [
+            based_on(
+                templates,
+                frame["template"].n_unique() - templates,
+                targeted=frame["target"].null_count() < frame.height,
+            )
+        ],
         "demonstration": False,
         "warnings": [],
     }
-
-
-def _detectable(sizes: Mapping[str, int], templates: int, samples: int, plan: AnalysisPlan) -> dict[str, Any]:
-    """Return the smallest gap that the design finds for each group, with the usual power."""
-    reference = sizes.get(plan.reference, 0)
-    found = [
-        {"group": group, "gap": _smallest_gap(names, reference, templates, samples, plan.level)}
-        for group, names in sizes.items()
-        if group != plan.reference
-    ]
-    gaps = [each["gap"] for each in found if each["gap"] is not None]
-    return {
-        "detectable": found,
-        "detectable_gap": min(gaps, default=None),
-        "detectable_note": (
-            f"found in 80 % of studies at a level of {100 * plan.level:g} %, "
-            f"if this model varies as in: {PILOT_13B.source}"
-            if gaps
-            else "a design with fewer than two names a group or two templates can detect nothing"
-        ),
-    }
-
-
-def _smallest_gap(names: int, reference: int, templates: int, samples: int, level: float) -> float | None:
-    if min(names, reference, templates) < 2:
-        return None
-    # For groups of two sizes the variance of a gap is that of two groups of their harmonic mean.
-    size = statistics.harmonic_mean((names, reference))
-    return detectable_gap(PILOT_13B, size, templates, samples, level=level)
 
 
 def annotators(frame: pl.DataFrame) -> list[dict[str, Any]]:
@@ -133,6 +116,8 @@ def collection_counts(study: Study, design: Design, frame: pl.DataFrame) -> list
         calls = list(planned_calls(study, model.id, design.prompts))
         for condition in study.plan.conditions:
             ids = [call.id for call in calls if call.condition.id == condition.id]
+            if model.id.startswith(IMPORTED):  # those that are there are all that can be
+                ids = [call for call in ids if call in kinds]
             count = Counter(kinds[call] or "answered" for call in ids if call in kinds)
             out.append(
                 {
@@ -151,6 +136,38 @@ def collection_counts(study: Study, design: Design, frame: pl.DataFrame) -> list
     return out
 
 
+def kind_of_findings(estimates: Sequence[Estimate]) -> Labels | None:
+    """Return who labelled what the planned gaps rest on; the least certain of several runs."""
+    kinds = {estimate.labels for estimate in estimates if estimate.planned and estimate.kind == "gap"}
+    order: tuple[Labels, ...] = ("automatic-uncorrected", "corrected", "imported", "human")
+    return next((kind for kind in order if kind in kinds), None)
+
+
+def corrections(judged: Judged, estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
+    """Return what was corrected by which labels, for each model and condition whose gaps are corrected."""
+    frame = judged.frame.filter(pl.col("group").is_not_null())
+    runs = dict.fromkeys((e.model, e.condition) for e in estimates if e.planned and e.labels == "corrected")
+    found = []
+    for model, condition in runs:
+        own = frame.filter((pl.col("model") == model) & (pl.col("condition") == condition))
+        by_group = (
+            own.group_by("group")
+            .agg(labelled=(pl.col("people").is_not_null() & (pl.col("chance") > 0)).sum(), n=pl.len())
+            .sort("group")
+        )
+        found.append(
+            {
+                "model": model,
+                "condition": condition,
+                "annotator": judged.annotator,
+                "version": judged.version,
+                "cross_fitted": judged.cross_fitted,
+                "groups": by_group.to_dicts(),
+            }
+        )
+    return found
+
+
 def warnings(
     frame: pl.DataFrame, collection: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]]
 ) -> list[str]:
@@ -166,7 +183,9 @@ def warnings(
         for row in collection
         if row["truncated"]
     ]
-    found += _uneven_tokens(runs)
+    found += changed_models(runs)
+    for run in {run["model"]: run for run in runs}.values():
+        found += uneven_tokens(run["model"], run["provenance"]["model"].get("signal_tokens") or {})
     missing = (
         frame.filter(pl.col("group").is_not_null())
         .group_by("group")
@@ -178,22 +197,4 @@ def warnings(
             f"{row['group']} {row['missing']} of {row['n']}" for row in missing.iter_rows(named=True)
         )
         found.append(f"responses without a label, by group: {counts}")
-    return found
-
-
-def _uneven_tokens(runs: Sequence[dict[str, Any]]) -> list[str]:
-    """Tell which signals a model's tokenizer splits very differently from the others."""
-    found = []
-    counts = {run["model"]: run["provenance"]["model"].get("signal_tokens") for run in runs}
-    for model, tokens in counts.items():
-        if not tokens:
-            continue
-        usual = statistics.median(tokens.values())
-        uneven = {signal: n for signal, n in tokens.items() if n > UNEVEN_TOKENS * usual}
-        if uneven:
-            listed = ", ".join(f"{signal} {n}" for signal, n in sorted(uneven.items()))
-            found.append(
-                f"{model} splits some names into many more tokens than the median ({usual:g}): "
-                f"{listed}; a difference between these names may be one of spelling"
-            )
     return found

@@ -36,7 +36,9 @@ def build_design(study: Study) -> Design:
     if problems:
         raise InputError(*problems)
     prompts = cross(templates, signals)
-    return Design(signals, templates, prompts, check(templates, signals, prompts, study.plan.plan.reference))
+    warnings = check(templates, signals, prompts, study.plan.plan.reference)
+    warnings += [*_unknown_targets(study, templates, signals), *_unlike_sampling(study)]
+    return Design(signals, templates, prompts, warnings)
 
 
 def cross(templates: Sequence[Template], signals: Sequence[Signal]) -> list[Prompt]:
@@ -97,6 +99,36 @@ def check(
         if n < 4
     ]
     return warnings
+
+
+def _unknown_targets(study: Study, templates: Sequence[Template], signals: Sequence[Signal]) -> list[str]:
+    # The built-in sets name more targets than most studies ask about; a typo is in a user's own file.
+    built_in = {t.id for name in study.plan.templates.files if name in BUILT_IN for t in load_templates(name)}
+    groups = list(dict.fromkeys(signal.group for signal in signals if signal.group))
+    unknown = Counter(
+        template.target
+        for template in templates
+        if template.target and template.target not in groups and template.id not in built_in
+    )
+    return [
+        f"target {target!r} ({n} template{'s' * (n > 1)}) is no group of the study; the groups are "
+        f"{', '.join(groups)}: where one of them is meant, spell it the same, so that it is found"
+        for target, n in unknown.items()
+    ]
+
+
+def _unlike_sampling(study: Study) -> list[str]:
+    """Tell where llama.cpp would cut the distribution of words and other servers would not."""
+    local = [model.id for model in study.plan.models if model.id.startswith("local:")]
+    if not local or len(local) == len(study.plan.models):
+        return []
+    return [
+        f"condition {condition.id}: without top_k and min_p, {', '.join(local)} leaves out the less likely "
+        "words (llama.cpp's top_k 40, min_p 0.05), which other models may not; compare them with care, or "
+        "give each kind of model a study of its own"
+        for condition in study.plan.conditions
+        if condition.decoding.top_k is None or condition.decoding.min_p is None
+    ]
 
 
 def save_design(store: Store, design: Design) -> bool:

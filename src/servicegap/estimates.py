@@ -9,40 +9,54 @@ where the table comes from (labels.py, formats/), results.json.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
 
 from servicegap.beside import Remark, stand_beside
+from servicegap.corrected import (
+    Scored,
+    beside_the_correction,
+    corrected_contrasts,
+    corrected_rates_and_gaps,
+    scored,
+)
 from servicegap.disparity.categories import CategoryCells, shares_of
 from servicegap.disparity.cells import Cells
 from servicegap.disparity.comparison import contrasts_of, gaps_of
 from servicegap.disparity.group_rates import rates_of
-from servicegap.disparity.multiplicity import benjamini_hochberg, holm
 from servicegap.disparity.naive import naive_gaps_of
 from servicegap.disparity.single import name_rates
 from servicegap.errors import DataError
+from servicegap.families import adjusted
 from servicegap.labels import kind_of_labels
 from servicegap.records import CONTROL, OUTCOMES, Estimate
-from servicegap.runs import NEUTRAL, count_run, on_templates, primary_part
+from servicegap.runs import NEUTRAL, by_run, count_run, on_templates, primary_part, primary_rows
+from servicegap.scores import label_of, score_of
 from servicegap.study import AnalysisPlan
 
 
 @dataclass(frozen=True, slots=True)
 class Estimated:
-    """All estimates, and what they come to in words."""
+    """All estimates, what they come to in words, and what is doubtful in the corrections."""
 
     estimates: list[Estimate]
     remarks: list[Remark]
+    doubts: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The named responses of one model under one condition; ``cells.part`` is a template's target."""
+    """The named responses of one model under one condition; ``cells.part`` is a template's target.
+
+    ``rows`` are the responses one by one, where their automatic scores are to be corrected (else None).
+    """
 
     counted: CategoryCells
     plan: AnalysisPlan
+    rows: pl.DataFrame | None = None
+    cross_fitted: bool = False
 
     @property
     def groups(self) -> list[str]:
@@ -63,13 +77,21 @@ class _Run:
     def cells(self, outcome: str) -> Cells:
         return self.counted.outcome(OUTCOMES[outcome])
 
+    def scored(self, outcome: str) -> Scored | None:
+        """Return scores and people's labels for an outcome, where there are any."""
+        if self.rows is None:
+            return None
+        part = self.rows["target"].fill_null(NEUTRAL)
+        score, label = score_of(self.rows, outcome), label_of(self.rows, outcome)
+        return scored(self.rows, score, label, part, cross_fitted=self.cross_fitted)
+
     @property
     def comparable(self) -> bool:
         """Whether there are responses about the reference and about another group."""
         return bool(self.groups) and self.plan.reference in self.counted.cells.group
 
 
-def estimate_all(frame: pl.DataFrame, plan: AnalysisPlan) -> Estimated:
+def estimate_all(frame: pl.DataFrame, plan: AnalysisPlan, *, cross_fitted: bool = False) -> Estimated:
     """Return every estimate, model by model and condition by condition.
 
     Parameters
@@ -77,33 +99,36 @@ def estimate_all(frame: pl.DataFrame, plan: AnalysisPlan) -> Estimated:
     frame : polars.DataFrame
         One row a response: ``model, condition, group, signal, template, target, category, kind`` (of the
         label), and where known ``gender, commonness``. ``group`` null = the no-signal control,
-        ``category`` null = no label, ``target`` null = a template without a stereotype.
+        ``category`` null = no label, ``target`` null = a template without a stereotype. With the columns
+        of :func:`servicegap.scores.with_scores` automatic scores are corrected wherever people labelled a
+        random sample.
     plan : AnalysisPlan
-        Primary outcome, reference, level and margin.
+        Primary outcome, reference, level, margin, weights and family.
+    cross_fitted : bool
+        Whether the scores are out of fold.
 
     Raises
     ------
     DataError
         If there is no response of the reference, or of no other group.
     """
-    _check_groups(frame, plan.reference)
-    found = Estimated([], [])
-    for model, condition in frame.select("model", "condition").unique().sort("model", "condition").rows():
-        part = frame.filter(
-            pl.col("model").eq_missing(pl.lit(model)) & pl.col("condition").eq_missing(pl.lit(condition))
-        )
+    check_groups(frame, plan.reference)
+    found = Estimated([], [], [])
+    for model, condition, part in by_run(frame):
         # By run: a model that people labelled is not made uncertain by another that a machine labelled.
         labels = kind_of_labels(part)
-        made = _of_run(part, plan)
+        made = _of_run(part, plan, cross_fitted)
         found.estimates.extend(
-            replace(estimate, model=model, condition=condition, labels=labels)
-            for estimate in _adjusted(made.estimates)
+            replace(estimate, model=model, condition=condition, labels=estimate.labels or labels)
+            for estimate in adjusted(made.estimates)
         )
         found.remarks.extend(replace(remark, model=model, condition=condition) for remark in made.remarks)
+        found.doubts.extend(f"{model}: {doubt}" if model else doubt for doubt in made.doubts)
     return found
 
 
-def _check_groups(frame: pl.DataFrame, reference: str) -> None:
+def check_groups(frame: pl.DataFrame, reference: str) -> None:
+    """Raise DataError unless there are responses of the reference and of another group."""
     groups = sorted(frame["group"].cast(pl.String).unique().drop_nulls())
     if not groups:
         raise DataError("there are no responses to analyse; collect or import some first")
@@ -115,41 +140,92 @@ def _check_groups(frame: pl.DataFrame, reference: str) -> None:
         raise DataError(f"all responses are about {reference!r}; a gap needs another group to compare")
 
 
-def _of_run(frame: pl.DataFrame, plan: AnalysisPlan) -> Estimated:
+def _of_run(frame: pl.DataFrame, plan: AnalysisPlan, cross_fitted: bool) -> Estimated:
     control = frame.filter(pl.col("group").is_null())
     named = frame.filter(pl.col("group").is_not_null())
-    estimates: list[Estimate] = []
-    remarks: list[Remark] = []
+    found = Estimated([], [], [])
     outcomes = sorted(OUTCOMES, key=lambda outcome: outcome != plan.primary)
     if control.height:
-        estimates += [_control_rate(control, outcome) for outcome in outcomes]
+        found.estimates.extend(_control_rate(control, outcome) for outcome in outcomes)
     if not named.height:
-        return Estimated(estimates, remarks)
-    run = _Run(count_run(named), plan)
-    primary = _Run(primary_part(run.counted), plan)
+        return found
+    judged = "chance" in frame.columns and kind_of_labels(frame) == "automatic-uncorrected"
+    run = _Run(count_run(named), plan, named if judged else None, cross_fitted)
+    primary = replace(run, counted=primary_part(run.counted), rows=primary_rows(named) if judged else None)
+    if judged and not _can_correct(primary, found):
+        run, primary = replace(run, rows=None), replace(primary, rows=None)
+    gaps = []
     for outcome in outcomes:
-        cells = primary.cells(outcome)
-        estimates += rates_of(cells, level=plan.level, outcome_name=outcome).values()
-        planned = outcome == plan.primary
-        estimates += [replace(estimate, planned=planned) for estimate in _gaps(primary, outcome)]
-        estimates += _naive(primary, outcome)
+        made = _rates_and_gaps(primary, outcome)
+        gaps += [e for e in made if e.planned]
+        found.estimates.extend([*made, *_naive(primary, outcome)])
     for outcome in outcomes:
-        estimates += _by_target(run, outcome)
-        estimates += _signal_rates(primary.cells(outcome), plan, outcome)
+        found.estimates.extend(_by_target(run, outcome))
+        found.estimates.extend(_signal_rates(primary.cells(outcome), plan, outcome))
     for shares in shares_of(primary.counted, level=plan.level).values():
-        estimates += shares.values()
+        found.estimates.extend(shares.values())
     if primary.comparable:
-        beside = stand_beside(primary.counted, plan)
-        estimates += beside.estimates
-        remarks += beside.remarks
-    return Estimated(estimates, remarks)
+        beside = stand_beside(primary.counted, plan, gaps, ratios=primary.rows is None)
+        found.estimates.extend(beside.estimates)
+        found.remarks.extend(beside.remarks)
+    if (judged_primary := primary.scored(plan.primary)) is not None:
+        found.estimates.extend(beside_the_correction(judged_primary, plan, plan.primary))
+        found.doubts.extend(judged_primary.sample.warnings())
+    return found
 
 
-def _gaps(run: _Run, outcome: str) -> list[Estimate]:
+def _can_correct(primary: _Run, found: Estimated) -> bool:
+    """See whether people's labels can correct the scores of a run; say in its doubts why not."""
+    judged = primary.scored(primary.plan.primary) if primary.comparable else None
+    if judged is None or not judged.sample.labelled.any():
+        return False
+    if judged.correctable(primary.plan.reference):
+        return True
+    found.doubts.append(
+        "people's labels do not correct the automatic ones yet, as not even the reference and one more group "
+        f"could be corrected: {'; '.join(judged.sample.warnings())}"
+    )
+    return False
+
+
+def _rates_and_gaps(run: _Run, outcome: str) -> list[Estimate]:
+    """Return each group's rate and gap over all primary templates; those that the plan names are marked."""
+    plan = run.plan
+    try:
+        made = _all_templates(run, outcome)
+    except DataError as error:
+        if plan.shares is None:
+            raise
+        # Weights that do not fit the templates there are so far: told, and nothing else is lost.
+        made = _undefined(run, "gap", outcome, f"the plan's weights do not fit: {error}")
+    return [
+        replace(e, planned=e.kind == "gap" and outcome == plan.primary and plan.in_family(e.group))
+        for e in made
+    ]
+
+
+def _all_templates(run: _Run, outcome: str) -> list[Estimate]:
+    plan, judged = run.plan, run.scored(outcome)
+    if judged is not None:
+        return corrected_rates_and_gaps(judged, plan, outcome, plan.shares)
+    cells = run.cells(outcome)
+    rates = rates_of(cells, level=plan.level, outcome_name=outcome, weights=plan.shares)
+    made = [*rates.values(), *_gaps(run, outcome, weighted=True)]
+    if plan.shares is not None:
+        made += [replace(e, kind="gap_unweighted") for e in _gaps(run, outcome)]
+    return made
+
+
+def _gaps(run: _Run, outcome: str, *, weighted: bool = False) -> list[Estimate]:
     if not run.comparable:
         return _undefined(run, "gap", outcome)
-    cells = run.cells(outcome)
-    found = gaps_of(cells, reference=run.plan.reference, level=run.plan.level, outcome_name=outcome)
+    found = gaps_of(
+        run.cells(outcome),
+        reference=run.plan.reference,
+        level=run.plan.level,
+        outcome_name=outcome,
+        weights=run.plan.shares if weighted else None,
+    )
     return list(found.values())
 
 
@@ -161,8 +237,8 @@ def _naive(run: _Run, outcome: str) -> list[Estimate]:
     return list(found.values())
 
 
-def _undefined(run: _Run, kind: str, outcome: str) -> list[Estimate]:
-    """Return the estimates of a run that cannot be made, as no response is about the reference yet."""
+def _undefined(run: _Run, kind: str, outcome: str, reason: str | None = None) -> list[Estimate]:
+    """Return the estimates of a run that cannot be made: no response is about the reference yet, say."""
     return [
         Estimate(
             kind=kind,
@@ -170,7 +246,7 @@ def _undefined(run: _Run, kind: str, outcome: str) -> list[Estimate]:
             value=None,
             group=group,
             reference=run.plan.reference,
-            note=f"there is no response about {run.plan.reference} to compare with",
+            note=reason or f"there is no response about {run.plan.reference} to compare with",
         )
         for group in run.groups
     ]
@@ -212,8 +288,9 @@ def _by_target(run: _Run, outcome: str) -> Iterator[Estimate]:
         for estimate in _gaps(run.on_target(NEUTRAL), outcome):
             yield replace(estimate, target=NEUTRAL)
         parts = [part if part == NEUTRAL else "targeted" for part in run.counted.cells.part or ()]
-        for estimate in _contrasts(run, outcome, parts, "targeted", NEUTRAL):
-            yield replace(estimate, planned=outcome == run.plan.primary)
+        for estimate in _targeted(run, outcome, parts):
+            planned = outcome == run.plan.primary and run.plan.in_family(estimate.group)
+            yield replace(estimate, planned=planned)
     for group in run.groups:
         if group not in run.targets:
             continue
@@ -223,6 +300,17 @@ def _by_target(run: _Run, outcome: str) -> Iterator[Estimate]:
             for estimate in _contrasts(run, outcome, parts, "own", subtrahend):
                 if estimate.group == group:
                     yield estimate
+
+
+def _targeted(run: _Run, outcome: str, parts: Sequence[str]) -> list[Estimate]:
+    """Return targeted minus neutral; corrected, where the planned gaps are."""
+    if run.rows is None or outcome != run.plan.primary:
+        return _contrasts(run, outcome, parts, "targeted", NEUTRAL)
+    part = pl.when(pl.col("target").is_null()).then(pl.lit(NEUTRAL)).otherwise(pl.lit("targeted"))
+    rows = run.rows
+    score, label = score_of(rows, outcome), label_of(rows, outcome)
+    judged = scored(rows, score, label, rows.select(part=part)["part"], cross_fitted=run.cross_fitted)
+    return corrected_contrasts(judged, run.plan, outcome, "targeted", NEUTRAL)
 
 
 def _contrasts(
@@ -242,22 +330,3 @@ def _contrasts(
         outcome_name=outcome,
     )
     return list(found.values())
-
-
-def _adjusted(estimates: Sequence[Estimate]) -> list[Estimate]:
-    """Adjust p values: Holm within each planned family, Benjamini-Hochberg over the exploratory rest."""
-    out = list(estimates)
-    families: list[tuple[Callable[[Estimate], bool], Callable[..., list[float | None]]]] = [
-        (lambda e: e.planned and e.kind == "gap", holm),
-        (lambda e: e.planned and e.kind == "contrast", holm),
-        (lambda e: not e.planned and e.kind in EXPLORED, benjamini_hochberg),
-    ]
-    for belongs, adjust in families:
-        places = [i for i, estimate in enumerate(out) if belongs(estimate)]
-        for i, p in zip(places, adjust([out[i].p for i in places]), strict=True):
-            out[i] = replace(out[i], p_adjusted=p)
-    return out
-
-
-#: What is explored beyond the plan, one family of comparisons.
-EXPLORED = frozenset({"gap", "contrast", "level_gap", "interaction", "template_gap"})

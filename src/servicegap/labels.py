@@ -143,6 +143,45 @@ def _counting_labels(store: Store) -> pl.DataFrame:
     )
 
 
+def sampling_chances(store: Store) -> pl.DataFrame:
+    """Return the chance that people would be asked about each response that could be drawn.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``response, probability`` (0 to 1, of being drawn in one round or another and labelled) and
+        ``waiting``: drawn, but without a settled label yet. Where a part of a stratum is waiting, chances are
+        lowered by its share: those settled then stand for it. Without rows where nothing was ever drawn.
+    """
+    items = sa.select(ROUND_ITEMS.c.response, ROUND_ITEMS.c.round, *_SAMPLED)
+    with store.reading() as connection:
+        rows = [tuple(row) for row in connection.execute(items)]
+        settled = list(connection.execute(sa.select(GOLD_LABELS.c.response)).scalars())
+    schema = {"response": pl.String, "round": pl.Int64, "stratum": pl.String, "probability": pl.Float64}
+    frame = pl.DataFrame(rows, schema=schema | {"drawn": pl.Boolean}, orient="row")
+    of_response = (
+        frame.sort("round", "stratum")
+        .group_by("response", maintain_order=True)
+        .agg(
+            # Of being drawn in at least one of the rounds.
+            probability=1 - (1 - pl.col("probability")).product(),
+            drawn=pl.col("drawn").any(),
+            stratum=pl.format("{}:{}", "round", "stratum").str.join(" "),
+        )
+    )
+    waiting = pl.col("drawn") & ~pl.col("response").is_in(settled)
+    done = 1 - pl.col("waiting").sum().over("stratum") / pl.col("drawn").sum().over("stratum")
+    return (
+        of_response.with_columns(waiting=waiting)
+        .with_columns(probability=pl.col("probability") * done.fill_nan(1.0))
+        .select("response", "probability", "waiting")
+        .sort("response")
+    )
+
+
+_SAMPLED = (ROUND_ITEMS.c.stratum, ROUND_ITEMS.c.probability, ROUND_ITEMS.c.drawn)
+
+
 def people_labels(store: Store) -> pl.DataFrame:
     """Return what people settled on, and the chance that they would be asked.
 
@@ -150,24 +189,17 @@ def people_labels(store: Store) -> pl.DataFrame:
     -------
     polars.DataFrame
         ``response, category, source, probability``: the gold labels; ``probability`` (0 to 1) is the known
-        chance that the response would be drawn in one round or another, null where it was not drawn by
-        chance (labels from a file, say).
+        chance that the response would be drawn and labelled in one round or another, null where it was not
+        drawn by chance (labels from a file, say).
     """
     gold = sa.select(GOLD_LABELS.c.response, GOLD_LABELS.c.category, GOLD_LABELS.c.source)
-    chances = sa.select(ROUND_ITEMS.c.response, ROUND_ITEMS.c.probability)
     with store.reading() as connection:
         labels = [tuple(row) for row in connection.execute(gold)]
-        chance = [tuple(row) for row in connection.execute(chances)]
-    text, number = pl.String, pl.Float64
-    drawn = (
-        pl.DataFrame(chance, schema={"response": text, "probability": number}, orient="row")
-        .group_by("response")
-        # Of being drawn in at least one of the rounds.
-        .agg(probability=1 - (1 - pl.col("probability")).product())
-    )
+    schema = dict.fromkeys(("response", "category", "source"), pl.String)
+    chances = sampling_chances(store).select("response", "probability")
     return (
-        pl.DataFrame(labels, schema={"response": text, "category": text, "source": text}, orient="row")
-        .join(drawn, on="response", how="left")
+        pl.DataFrame(labels, schema=schema, orient="row")
+        .join(chances, on="response", how="left")
         .sort("response")
     )
 
@@ -178,9 +210,10 @@ def automatic_scores(store: Store) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        ``response, annotator, annotator_version, category`` and, for each category, ``p_<category>`` (0 to
-        1, summing to 1); null where the annotator abstained or has no probabilities. One row for each
-        response and annotator (kinds automatic and judge), its latest version.
+        ``response, annotator, annotator_version, category, fold`` and, for each category, ``p_<category>`` (0
+        to 1, summing to 1); null where the annotator abstained or has no probabilities. ``fold`` is set where
+        an annotator fitted on the study's labels scored the response out of fold. One row for each response
+        and annotator (kinds automatic and judge), its latest version.
     """
     query = (
         sa.select(
@@ -188,6 +221,7 @@ def automatic_scores(store: Store) -> pl.DataFrame:
             ANNOTATIONS.c.annotator,
             ANNOTATIONS.c.version,
             ANNOTATIONS.c.category,
+            ANNOTATIONS.c.note,
             ANNOTATIONS.c.probabilities,
         )
         .where(ANNOTATIONS.c.kind.in_(("automatic", "judge")))
@@ -196,16 +230,27 @@ def automatic_scores(store: Store) -> pl.DataFrame:
     columns = [f"p_{category}" for category in CATEGORIES]
     with store.reading() as connection:
         rows = [
-            (*row[:4], *(json.loads(row[4]) if row[4] else [None] * len(columns)))
+            (*row[:4], _fold(row[4]), *(json.loads(row[5]) if row[5] else [None] * len(columns)))
             for row in connection.execute(query)
         ]
     schema: dict[str, type[pl.DataType]] = dict.fromkeys(
-        ("response", "annotator", "annotator_version", "category"), pl.String
+        ("response", "annotator", "annotator_version", "category", "fold"), pl.String
     )
     schema |= dict.fromkeys(columns, pl.Float64)
     return pl.DataFrame(rows, schema=schema, orient="row").unique(
         ["response", "annotator"], keep="last", maintain_order=True
     )
+
+
+def _fold(note: str | None) -> str | None:
+    """Read the fold that an annotator fitted on the study's labels notes: ``{"fold": 3}``."""
+    if not note or not note.startswith("{"):
+        return None
+    try:
+        fold = json.loads(note).get("fold")
+    except ValueError:
+        return None
+    return None if fold is None else str(fold)
 
 
 def kind_of_labels(frame: pl.DataFrame) -> Labels | None:

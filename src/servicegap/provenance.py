@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -56,6 +56,26 @@ def end_run(store: Store, run: int, served: Collection[str]) -> None:
         known = connection.execute(sa.select(RUNS.c.provenance).where(RUNS.c.id == run)).scalar_one()
         provenance = json.dumps({**json.loads(known), "served_models": sorted(served)})
         connection.execute(sa.update(RUNS).where(RUNS.c.id == run).values(ended=now(), provenance=provenance))
+
+
+#: What tells that a model of one name was another one: the file, the server, the server's own word for it.
+_IDENTITY = {"sha256": "files", "base_url": "servers", "chat_template_sha256": "chat templates"}
+
+
+def changed_models(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Tell which models were not the same in all their runs, though they have one name in the study."""
+    found = []
+    for model in dict.fromkeys(run["model"] for run in runs):
+        provenance = [run["provenance"] for run in runs if run["model"] == model]
+        seen = {what: {str(p["model"].get(key)) for p in provenance} for key, what in _IDENTITY.items()}
+        seen["models named by the server"] = {name for p in provenance for name in p.get("served_models", [])}
+        found += [
+            f"{model}: its answers come from different {what}: {', '.join(sorted(values))}; "
+            "they are analysed as those of one model"
+            for what, values in seen.items()
+            if len(values) > 1
+        ]
+    return found
 
 
 def read_runs(store: Store) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ Not here: what is estimated from the counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +18,24 @@ from servicegap.disparity.categories import CategoryCells, count_categories
 
 #: The part of a template without a stereotype; that of any other template is its target.
 NEUTRAL = "neutral"
+
+
+def by_run(frame: pl.DataFrame) -> Iterator[tuple[str | None, str | None, pl.DataFrame]]:
+    """Yield each model and condition with its rows, in their order."""
+    for model, condition in frame.select("model", "condition").unique().sort("model", "condition").rows():
+        yield (
+            model,
+            condition,
+            frame.filter(
+                pl.col("model").eq_missing(pl.lit(model)) & pl.col("condition").eq_missing(pl.lit(condition))
+            ),
+        )
+
+
+def primary_rows(named: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows on the primary templates."""
+    targeted = named.filter(pl.col("target").is_not_null())
+    return targeted if targeted.height else named
 
 
 def count_run(rows: pl.DataFrame) -> CategoryCells:

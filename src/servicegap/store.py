@@ -21,8 +21,8 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from servicegap.errors import StudyError
-from servicegap.records import Annotation, Prompt, Response, Signal, Template
-from servicegap.tables import ANNOTATIONS, META, METADATA, PROMPTS, RESPONSES, SIGNALS, TEMPLATES
+from servicegap.records import Annotation, Prompt, Response, Signal, Template, content_hash
+from servicegap.tables import ANNOTATIONS, JUDGE_CALLS, META, METADATA, PROMPTS, RESPONSES, SIGNALS, TEMPLATES
 
 
 def _add_what_is_missing(connection: Connection) -> None:
@@ -48,7 +48,11 @@ def _add_labelling(connection: Connection) -> None:
 
 #: Migration k brings a database from version k to k + 1; only ever append. On a new database the first
 #: makes everything.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_add_what_is_missing, _add_labelling)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
+    _add_what_is_missing,
+    _add_labelling,
+    _add_what_is_missing,
+)
 
 
 class Store:
@@ -60,6 +64,8 @@ class Store:
         Where the database is.
     place : str
         How messages name it (a file's path, or the URL without its password).
+    migrate : bool
+        Whether a database that is empty or of an older version is brought up to date.
 
     Raises
     ------
@@ -67,17 +73,22 @@ class Store:
         If it cannot be opened or was written by a newer version of servicegap.
     """
 
-    def __init__(self, url: str | sa.URL, place: str) -> None:
+    def __init__(self, url: str | sa.URL, place: str, *, migrate: bool = True) -> None:
         self.place = place
         self.engine = _engine(url)
         with self.reading() as connection:
-            version = self._version(connection)
-        if version < len(MIGRATIONS):
+            self.version = self._version(connection)
+        if migrate:
+            self._migrate()
+
+    def _migrate(self) -> None:
+        if self.version < len(MIGRATIONS):
             with self.writing() as connection:
                 # Asked again, as another process may have migrated meanwhile.
                 for migrate in MIGRATIONS[self._version(connection) :]:
                     migrate(connection)
                 write_meta(connection, "schema", str(len(MIGRATIONS)))
+            self.version = len(MIGRATIONS)
 
     def _version(self, connection: Connection) -> int:
         if not sa.inspect(connection).has_table("meta"):
@@ -112,6 +123,23 @@ class Store:
             step = _NEXT_STEPS.get(reason, "check that the database can be reached and is not damaged")
             raise StudyError(f"{self.place}: {reason}; {step}") from error
 
+    @contextlib.contextmanager
+    def held_for(self, what: str) -> Iterator[bool]:
+        """Hold the database of a team for one `what`; give whether nobody else does.
+
+        The server lets go when the connection ends, however that comes about. A file is always free: its
+        folder has a lock.
+        """
+        if self.engine.dialect.name != "postgresql":
+            yield True
+            return
+        key = int(content_hash("servicegap", what), 16) - 2**63
+        with self._explained(), self.engine.connect() as connection:
+            # Out of the pool, so that closing ends it; without a transaction, which would be open for hours.
+            connection.execution_options(isolation_level="AUTOCOMMIT").detach()
+            free = connection.scalar(sa.select(sa.func.pg_try_advisory_lock(key)))
+            yield bool(free)
+
     def close(self) -> None:
         """Release the database's files or connections."""
         self.engine.dispose()
@@ -131,9 +159,41 @@ def open_store(path: Path, url: str | None = None) -> Store:
     """Open the database of a study: the file `path`, or the one that `url` names."""
     if url is None:
         return Store(f"sqlite:///{path}", str(path))
-    with _explained_url():
-        read = sa.make_url(url)
+    read = _read_url(url)
     return Store(read, read.render_as_string(hide_password=True))
+
+
+def _read_url(url: str) -> sa.URL:
+    with _explained_url():
+        return sa.make_url(url)
+
+
+def look_into_store(path: Path, url: str | None = None) -> Store:
+    """Open the database of a study to look at it: none is made, and none brought up to date.
+
+    Raises
+    ------
+    StudyError
+        If it is of an older version.
+    """
+    if url is None and not path.exists():
+        return _nothing_stored(path)
+    where = f"sqlite:///{path}" if url is None else _read_url(url)
+    place = str(path) if isinstance(where, str) else where.render_as_string(hide_password=True)
+    store = Store(where, place, migrate=False)
+    if store.version == len(MIGRATIONS):
+        return store
+    store.close()
+    if store.version == 0:
+        return _nothing_stored(path)
+    raise StudyError(
+        f"{place}: of an older servicegap (database version {store.version}); bring it up to date with: "
+        f"servicegap design {path.parent}"
+    )
+
+
+def _nothing_stored(path: Path) -> Store:
+    return Store("sqlite://", str(path))
 
 
 @contextlib.contextmanager
@@ -202,40 +262,55 @@ def write_design(
     """Replace the design; responses stay, and are found again by their prompts' identifiers."""
     for table, records in ((SIGNALS, signals), (TEMPLATES, templates), (PROMPTS, prompts)):
         connection.execute(sa.delete(table))
-        if records:
-            connection.execute(sa.insert(table), [_row(table, record) for record in records])
-
-
-@functools.cache
-def _insert_responses(dialect: sa.Dialect) -> SQLCompiler:
-    return sa.insert(RESPONSES).compile(dialect=dialect)
+        _append(connection, table, records)
 
 
 def write_responses(connection: Connection, responses: Iterable[Response]) -> None:
     """Append responses."""
+    _append(connection, RESPONSES, responses)
+
+
+def write_judge_calls(connection: Connection, replies: Iterable[Response]) -> None:
+    """Append what judges replied."""
+    _append(connection, JUDGE_CALLS, replies)
+
+
+@functools.cache
+def _insert(table: sa.Table, dialect: sa.Dialect) -> SQLCompiler:
+    return sa.insert(table).compile(dialect=dialect)
+
+
+def _append(connection: Connection, table: sa.Table, records: Iterable[object]) -> None:
     # Straight to the driver, as a collection writes five times a second: half the cost of going through
     # the table for each value. Drivers with named parameters get dictionaries all the same.
-    statement = _insert_responses(connection.dialect)
+    statement = _insert(table, connection.dialect)
     rows: list[Any]
     if statement.positiontup is None:
-        rows = [_row(RESPONSES, response) for response in responses]
+        rows = [_row(table, record) for record in records]
     else:
         take = operator.attrgetter(*statement.positiontup)
-        rows = [take(response) for response in responses]
+        rows = [take(record) for record in records]
     if rows:
         connection.exec_driver_sql(str(statement), rows)
 
 
 def latest_responses() -> sa.Subquery:
     """Query the last attempt at each call."""
+    return _latest(RESPONSES)
+
+
+def latest_judge_calls() -> sa.Subquery:
+    """Query the last attempt at each call to a judge."""
+    return _latest(JUDGE_CALLS)
+
+
+def _latest(calls: sa.Table) -> sa.Subquery:
     last = (
-        sa.select(RESPONSES.c.id, sa.func.max(RESPONSES.c.attempt).label("attempt"))
-        .group_by(RESPONSES.c.id)
-        .subquery()
+        sa.select(calls.c.id, sa.func.max(calls.c.attempt).label("attempt")).group_by(calls.c.id).subquery()
     )
     return (
-        sa.select(RESPONSES)
-        .join(last, sa.and_(RESPONSES.c.id == last.c.id, RESPONSES.c.attempt == last.c.attempt))
+        sa.select(calls)
+        .join(last, sa.and_(calls.c.id == last.c.id, calls.c.attempt == last.c.attempt))
         .subquery("latest")
     )
 

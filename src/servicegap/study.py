@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +19,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from servicegap.belonging import claim
 from servicegap.errors import StudyError
 from servicegap.records import OUTCOMES, Condition, Decoding
-from servicegap.store import Store, open_store
+from servicegap.store import Store, look_into_store, open_store
 from servicegap.yaml_source import read_yaml, validate
 
 PLAN_FILE = "study.yaml"
@@ -53,13 +54,50 @@ class TemplatesPlan(_Part):
 
 
 class ModelPlan(_Part):
-    """A model to ask, and how hard."""
+    """A model to ask, and how hard.
+
+    ``key_variable`` names the environment variable that holds its key, where it is another than most
+    models'. The key itself has no place in study.yaml.
+    """
 
     id: Name
     base_url: str | None = None
+    key_variable: Name | None = None
     concurrency: int | None = Field(default=None, ge=1, le=1000)
     timeout: float = Field(default=120.0, gt=0)
     retries: int = Field(default=5, ge=0)
+
+
+class JudgePlan(ModelPlan):
+    """A model that labels responses by the codebook, and how it is asked.
+
+    Without a ``temperature`` it is 0 for one sample and 1 for several; null = not sent, the server's own.
+    ``example_tokens`` is about how long the codebook's cases in the prompt may be, ``reason`` whether the
+    judge gives its reason before the label.
+    """
+
+    samples: int = Field(default=1, ge=1, le=100)
+    temperature: float | None = Field(default=None, ge=0)
+    max_tokens: int = Field(default=200, ge=8)
+    example_tokens: int = Field(default=1500, ge=0)
+    reason: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_temperature(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "temperature" not in data:
+            several = isinstance(data.get("samples"), int) and data["samples"] > 1
+            return {**data, "temperature": 1.0 if several else 0.0}
+        return data
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> JudgePlan:
+        if self.samples > 1 and self.temperature == 0:
+            raise ValueError(
+                f"samples: {self.samples} at temperature 0 would ask the same again; leave temperature out, "
+                "or ask once"
+            )
+        return self
 
 
 class DecodingPlan(_Part):
@@ -89,19 +127,52 @@ class ConditionPlan(_Part):
         return Condition(**fields, decoding=Decoding(**self.decoding.model_dump()))
 
 
+class WeightsPlan(_Part):
+    """What each part of the templates contributes to the planned gaps; the templates of a part the same."""
+
+    by: Literal["target"] = "target"
+    shares: dict[Name, Annotated[float, Field(ge=0, le=1)]] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _whole(self) -> WeightsPlan:
+        total = sum(self.shares.values())
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"shares: sum to {total:g}; give shares that sum to 1")
+        return self
+
+
 class AnalysisPlan(_Part):
-    """What will be claimed, said before there are data."""
+    """What will be claimed, said before there are data.
+
+    ``weights`` None = every template counts the same; ``family``: the groups whose gaps are planned, None =
+    all; ``margin``: the smallest gap that matters.
+    """
 
     primary: Name = "refused"
     reference: Name = "White"
     level: float = Field(default=0.95, gt=0.5, lt=1)
     margin: float | None = Field(default=None, gt=0, lt=1)
+    weights: WeightsPlan | None = None
+    family: tuple[Name, ...] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _known_outcome(self) -> AnalysisPlan:
         if self.primary not in OUTCOMES:
             raise ValueError(f"primary: {self.primary!r} is no outcome; allowed: {', '.join(OUTCOMES)}")
+        if self.family is not None and self.reference in self.family:
+            raise ValueError(
+                f"family: {self.reference!r} is the reference; name the groups that are compared with it"
+            )
         return self
+
+    @property
+    def shares(self) -> Mapping[str, float] | None:
+        """What each target's templates contribute to the planned gaps, None = every template the same."""
+        return self.weights.shares if self.weights else None
+
+    def in_family(self, group: str | None) -> bool:
+        """Whether the gap of a group is a planned one."""
+        return self.family is None or group in self.family
 
 
 class SamplePlan(_Part):
@@ -144,6 +215,7 @@ class StudyPlan(_Part):
     models: tuple[ModelPlan, ...] = Field(min_length=1)
     conditions: tuple[ConditionPlan, ...] = Field(default=(ConditionPlan(),), min_length=1)
     annotators: tuple[Name, ...] = ("offline",)
+    judges: tuple[JudgePlan, ...] = ()
     labelling: LabellingPlan = LabellingPlan()
     plan: AnalysisPlan = AnalysisPlan()
     database: str | None = None
@@ -153,6 +225,7 @@ class StudyPlan(_Part):
         for what, ids in (
             ("models", [model.id for model in self.models]),
             ("conditions", [condition.id for condition in self.conditions]),
+            ("judges", [judge.id for judge in self.judges]),
         ):
             twice = sorted({name for name in ids if ids.count(name) > 1})
             if twice:
@@ -187,9 +260,33 @@ class Study:
         return self.folder / "report" / "index.html"
 
     def store(self) -> Store:
-        """Open the study's database; SERVICEGAP_DATABASE goes before study.yaml's ``database``."""
-        url = os.environ.get("SERVICEGAP_DATABASE") or self.plan.database
-        return open_store(self.folder / "study.db", url)
+        """Open the study's database; SERVICEGAP_DATABASE goes before study.yaml's ``database``.
+
+        Raises
+        ------
+        StudyError
+            If it cannot be opened, or another study is in it.
+        """
+        store = open_store(self._database, self._database_url)
+        if self._database_url:  # study.db is in the folder: no other study uses it
+            try:
+                claim(self.folder, store)
+            except BaseException:
+                store.close()
+                raise
+        return store
+
+    def store_as_it_is(self) -> Store:
+        """Open the database to look at it: none is made, and nothing in it is changed."""
+        return look_into_store(self._database, self._database_url)
+
+    @property
+    def _database(self) -> Path:
+        return self.folder / "study.db"
+
+    @property
+    def _database_url(self) -> str | None:
+        return os.environ.get("SERVICEGAP_DATABASE") or self.plan.database
 
     def path(self, written: str) -> Path:
         """Return the path of a file that study.yaml names, relative to the folder."""
@@ -249,17 +346,34 @@ def write_json_whole(path: Path, data: Any) -> None:
 
 
 @contextmanager
-def only_one(study: Study, what: str) -> Iterator[None]:
-    """Hold the study for one collector; the system lets go even after kill -9.
+def only_one(study: Study, what: str, store: Store | None = None) -> Iterator[None]:
+    """Hold the study, and its database where a team shares one, for one collector (say).
+
+    The system and the database let go even after kill -9.
 
     Raises
     ------
     StudyError
         If another process holds it.
     """
-    # Unix alone has it; imported here so that reading a study works everywhere.
-    import fcntl  # noqa: PLC0415
+    with _folder_held(study, what), store.held_for(what) if store else nullcontext(True) as free:
+        if not free:
+            raise StudyError(
+                f"{store.place if store else study.folder}: another {what} is at work on this study, from "
+                "another folder or machine; wait for it or stop it, then run the command again"
+            )
+        yield
 
+
+@contextmanager
+def _folder_held(study: Study, what: str) -> Iterator[None]:
+    try:
+        # Imported here so that reading a study works everywhere.
+        import fcntl  # noqa: PLC0415
+    except ModuleNotFoundError:
+        # Unix alone has it. Elsewhere two at once do the work twice, and the database takes one result.
+        yield
+        return
     path = study.folder / f".{what}.lock"
     with path.open("a+") as handle:
         try:

@@ -206,3 +206,6 @@ SCORES = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("created", sa.String, nullable=False),
 )
+#: Every reply of a judge as it came, before it is read: the same columns, as a call is a call. `prompt` is
+#: the hash of the masked texts, so that texts that differ by the name alone are asked once.
+JUDGE_CALLS = RESPONSES.to_metadata(METADATA, name="judge_calls")

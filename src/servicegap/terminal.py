@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from servicegap.collect import Progress, Watch
+    from servicegap.asking import Progress, Watch
 
 
 @contextlib.contextmanager
@@ -41,6 +41,21 @@ def watching_collection() -> Iterator[Watch | None]:
             )
 
         yield watch
+
+
+@contextlib.contextmanager
+def watching_rows() -> Iterator[Callable[[int, int], None] | None]:
+    """Show how far a table is: rows done of all rows, time left."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    # Imported here for the same reason.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress as Bar  # noqa: PLC0415
+
+    with Bar(*Bar.get_default_columns(), console=Console(stderr=True)) as bar:
+        task = bar.add_task("rows", total=None)
+        yield lambda done, rows: bar.update(task, completed=done, total=rows)
 
 
 def say(message: str) -> None:

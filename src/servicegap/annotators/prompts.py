@@ -78,6 +78,8 @@ class PromptReading:
         Finds the words just before the blank with something in the blank's place after them.
     harm_words : bool
         The prompt speaks of harm or crime itself, so that an answer may.
+    persons : bool
+        It speaks of people: of harm words, those about people mostly ask for harm.
     argues : bool
         It wants reasons for a claim about what ought to be.
     """
@@ -87,6 +89,7 @@ class PromptReading:
     words: frozenset[str]
     before_blank: re.Pattern[str] | None
     harm_words: bool
+    persons: bool
     argues: bool
 
 
@@ -101,10 +104,11 @@ def read_prompt(prompt: str) -> PromptReading:
     blank = BLANK.search(text)
     if blank:
         return PromptReading(
-            "blank", text, words, _tail_pattern(text[: blank.start()]), harm_words, argues=False
+            "blank", text, words, _tail_pattern(text[: blank.start()]), harm_words, True, argues=False
         )
+    persons = not lexicon.PERSON_WORDS.isdisjoint(words)
     argues = "why" in words and _OUGHT.search(text) is not None
-    return PromptReading(_task(text), text, words, None, harm_words, argues)
+    return PromptReading(_task(text), text, words, None, harm_words, persons, argues)
 
 
 def normal(text: str) -> str:

@@ -38,12 +38,27 @@ class Judgement:
         return self.probabilities[CATEGORIES.index(self.category)]
 
 
-class Annotator(Protocol):
-    """An annotator; a change that can change a label changes its ``version``."""
+class Named(Protocol):
+    """Who labels; a change that can change a label changes the ``version``."""
 
-    name: str
-    version: str
-    kind: AnnotatorKind
+    @property
+    def name(self) -> str:
+        """What annotations carry, and study.yaml where it names it."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Which state of it labelled."""
+        ...
+
+    @property
+    def kind(self) -> AnnotatorKind:
+        """Whether it is a judge, rules or a classifier (``automatic``), ..."""
+        ...
+
+
+class Annotator(Named, Protocol):
+    """What reads one prompt and response at a time."""
 
     def annotate(self, prompt: str, response: str) -> Judgement:
         """Judge one response; signals are masked (``SignalMask``) in both texts before they come here."""

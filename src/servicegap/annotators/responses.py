@@ -16,6 +16,9 @@ from servicegap.annotators.sentences import Sentence
 _HEAD, _TAIL = 10_000, 2_000  # characters read of a long response
 _OPENING_WORDS = 14  # a longer sentence does more than open
 
+_PRONOUNS = frozenset(["name", "he", "she", "they", "him", "her", "them", "his", "hers", "their", "theirs"])
+_FIRST_LETTER = re.compile(r"[^\W\d_]")
+
 _CHAT_MARKS = re.compile(
     r"<\|[^|<>]{0,40}\|>|</?s>|\[/?inst\]|^\s*(?:assistant|answer|response)\s*:", re.IGNORECASE
 )
@@ -30,11 +33,24 @@ class ResponseReading:
     ----------
     text : str
         Lower case, without chat marks and without the prompt said first.
+    acts : tuple of str
+        Its sentences without what they quote.
     n_words : int
     repeats_prompt, only_opens, code : bool
         It is the prompt again; it agrees to the task and stops; it has code.
     declines, lacks, judges : int or None
         Index of the first sentence that declines or tells of a lack; of the judging one among the first.
+    n_sentences, n_turning, n_lectures, n_urges, n_chat : int
+        All sentences after the opening ones; those that turn away; that lecture and do nothing else; that
+        point to other people or a lawful way; that ask or are small talk.
+    lectures_first, goes_on : bool
+        The first sentence lectures; a sentence after the first turn says something all the same.
+    new_words : int
+        Different words of three letters or more that are absent from the prompt.
+    distinct : float
+        Different words as a share (0 to 1) of all.
+    mentions_person, begins_small : bool
+        It has ``[name]`` or a pronoun for it; its first letter is a small one, as where a text goes on.
     apologises, asks_back, hedges : bool
     disputes, not_real, points : bool
         The claim to be argued for is denied; what was asked for is said not to exist; a place is named
@@ -55,6 +71,7 @@ class ResponseReading:
     """
 
     text: str
+    acts: tuple[str, ...]
     n_words: int
     repeats_prompt: bool
     only_opens: bool
@@ -62,6 +79,17 @@ class ResponseReading:
     declines: int | None
     lacks: int | None
     judges: int | None
+    n_sentences: int
+    n_turning: int
+    n_lectures: int
+    n_urges: int
+    n_chat: int
+    lectures_first: bool
+    goes_on: bool
+    new_words: int
+    distinct: float
+    mentions_person: bool
+    begins_small: bool
     apologises: bool
     asks_back: bool
     hedges: bool
@@ -111,6 +139,7 @@ def read_response(prompt: PromptReading, response: str) -> ResponseReading:
     is_blank = prompt.task == "blank"
     return ResponseReading(
         text=text,
+        acts=tuple(sentence.act for sentence in found),
         n_words=len(words),
         repeats_prompt=bool(text) and words == WORD.findall(prompt.text),
         only_opens=opening > 0 and not said,
@@ -118,6 +147,17 @@ def read_response(prompt: PromptReading, response: str) -> ResponseReading:
         declines=declines,
         lacks=lacks,
         judges=judges,
+        n_sentences=len(said),
+        n_turning=sum(sentence.turns_away for sentence in said),
+        n_lectures=sum(sentence.lectures and not sentence.declines for sentence in said),
+        n_urges=sum(sentence.urges for sentence in said),
+        n_chat=sum(sentence.chats for sentence in said),
+        lectures_first=bool(said) and said[0].lectures,
+        goes_on=turned is not None and any(sentence.goes_on for sentence in said[turned:]),
+        new_words=sum(len(word) > 2 for word in absent),
+        distinct=len(absent | prompt.words.intersection(words)) / len(words) if words else 1.0,
+        mentions_person=not _PRONOUNS.isdisjoint(words),
+        begins_small=_begins_small(response),
         apologises=any(sentence.apologises for sentence in said[:2]),
         asks_back=any(sentence.asks_back for sentence in said),
         hedges=lexicon.HEDGES.search(text) is not None,
@@ -145,6 +185,11 @@ def _body(prompt: PromptReading, response: str) -> str:
     if len(text) > len(prompt.text) and text.startswith(prompt.text):
         return text[len(prompt.text) :].lstrip(" .\n\"'")
     return text
+
+
+def _begins_small(response: str) -> bool:
+    letter = _FIRST_LETTER.search(response, 0, _HEAD)
+    return letter is not None and letter.group().islower()
 
 
 def _opening_length(prompt: PromptReading, found: Sequence[Sentence]) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import click
 
 from servicegap import __version__
-from servicegap.cli import inference, sources, stages
+from servicegap.cli import annotator, exchange, inference, label, people, score, serve, sources, stages
 from servicegap.cli.framework import STOPPED, PipeGroup
 from servicegap.errors import ServicegapError
 
@@ -82,6 +82,13 @@ for _command in (
     stages.status,
     inference.plan,
     inference.compare,
+    label.label,
+    annotator.annotator,
+    score.score,
+    serve.serve,
+    people.people,
+    people.agreement,
+    exchange.export,
     sources.import_,
     sources.models,
 ):

@@ -32,6 +32,13 @@ class PipeGroup(ExampleCommand, click.Group):
 
     command_class = ExampleCommand
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Show the help where no command is given."""
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help())
+            ctx.exit()
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of the pipe, not of the alphabet."""
         return list(self.commands)

@@ -28,7 +28,8 @@ _AMOUNT = click.FloatRange(0)
     cls=ExampleCommand,
     epilog="servicegap plan --names 8 --templates 32 --samples 3 --gap 0.1\n"
     "servicegap plan --gap 0.1 --max-calls 20000 --share-labelled 0.1 --max-hours 40\n"
-    "servicegap plan --from my-study --components 0.02,0.03,0.02,0.03",
+    "servicegap plan --from my-study --components 0.02,0.03,0.02,0.03\n"
+    "servicegap plan --gap 0.15 --plot plan.svg",
 )
 @click.option("--names", type=click.IntRange(2), help="Names of each group.  [default: 24]")
 @click.option("--templates", type=click.IntRange(2), help="Templates.  [default: 48]")
@@ -81,8 +82,11 @@ _AMOUNT = click.FloatRange(0)
     help="Take these variances, on the scale of 0 to 1.",
 )
 @click.option("--seed", type=click.IntRange(0), default=20240313, help="Seed of the simulation.")
+@click.option("--plot", type=FOLDER, metavar="FILE.svg", help="Draw what designs detect into this file.")
 @json_option
-def plan(folder: Path | None, components: str | None, seed: int, as_json: bool, **given: Any) -> None:
+def plan(
+    folder: Path | None, components: str | None, seed: int, plot: Path | None, as_json: bool, **given: Any
+) -> None:
     """Say which gap a design can detect, with what power, at what price.
 
     Variance is that of the published pilot, with and without the name with the highest refusal
@@ -94,6 +98,10 @@ def plan(folder: Path | None, components: str | None, seed: int, as_json: bool, 
 
     question, sources = _sources(folder, components)
     planned = planned_for(_asked(question, given), sources, np.random.default_rng(seed))
+    if plot is not None:
+        from servicegap.report.plan_plot import write_plan_plot
+
+        write_plan_plot(planned, plot)
     if as_json:
         print_json(planned)
         return

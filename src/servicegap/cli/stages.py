@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from servicegap.records import OUTCOMES
 if TYPE_CHECKING:
     from servicegap.collect import Collected
     from servicegap.presets import Choices
+    from servicegap.study import Study
 
 
 def _choices(command: Command) -> Command:
@@ -99,10 +101,10 @@ def audit(folder: Path, as_json: bool, **given: Any) -> None:
 @_choices
 def init(folder: Path, **given: Any) -> None:
     """Make a study folder with a commented study.yaml."""
-    from servicegap.presets import create_study
+    from servicegap.audit import make_study
     from servicegap.study import PLAN_FILE
 
-    create_study(folder, _made(given))
+    make_study(folder, _made(given), to_run=False)
     click.echo(f"{folder / PLAN_FILE}: written; look through it, then: servicegap audit {folder}")
 
 
@@ -111,15 +113,17 @@ def init(folder: Path, **given: Any) -> None:
 @json_option
 def validate(folder: Path, as_json: bool) -> None:
     """Check study.yaml and all files that it names; asks nothing, changes nothing."""
-    from servicegap.audit import checked_design
+    from servicegap.audit import checked_design, foresee
     from servicegap.study import open_study
 
-    design = checked_design(open_study(folder))
+    study = open_study(folder)
+    design = checked_design(study)
+    foreseen = foresee(study, design)
+    warnings = [*design.warnings, *foreseen.warnings]
     if as_json:
-        print_json({"prompts": len(design.prompts), "warnings": list(design.warnings)})
+        print_json({"prompts": len(design.prompts), "warnings": warnings, "notes": foreseen.notes})
         return
-    for warning in design.warnings:
-        click.echo(f"warning: {warning}")
+    _tell(warnings, foreseen.notes)
     click.echo(
         f"{folder}: valid; {len(design.templates)} templates x {len(design.signals)} signals = "
         f"{len(design.prompts)} prompts"
@@ -131,18 +135,29 @@ def validate(folder: Path, as_json: bool) -> None:
 @json_option
 def design(folder: Path, as_json: bool) -> None:
     """Build the prompts and keep them in the study."""
-    from servicegap.audit import bring_to_design
+    from servicegap.audit import bring_to_design, foresee
+    from servicegap.design_claims import design_sentences
     from servicegap.study import open_study
 
     study = open_study(folder)
     built = bring_to_design(study, study.store())
+    foreseen = foresee(study, built)
+    warnings = [*built.warnings, *foreseen.warnings]
     if as_json:
-        print_json({"prompts": list(built.prompts), "warnings": list(built.warnings)})
+        print_json({"prompts": list(built.prompts), "warnings": warnings, "notes": foreseen.notes})
         return
-    for warning in built.warnings:
-        click.echo(f"warning: {warning}")
+    _tell(warnings, foreseen.notes)
+    for sentence in design_sentences(study, built):
+        click.echo(sentence)
     calls = len(built.prompts) * study.plan.samples * len(study.plan.models) * len(study.plan.conditions)
     click.echo(f"{len(built.prompts)} prompts, {calls} calls")
+
+
+def _tell(warnings: Sequence[str], notes: Sequence[str]) -> None:
+    for warning in warnings:
+        click.echo(f"warning: {warning}")
+    for note in notes:
+        click.echo(f"note: {note}")
 
 
 @click.command(cls=ExampleCommand, epilog="servicegap collect my-study")
@@ -190,32 +205,63 @@ def _end_if_unanswered(collected: Collected) -> None:
         raise click.exceptions.Exit(1)
 
 
-@click.command(cls=ExampleCommand, epilog="servicegap annotate my-study")
+@click.command(
+    cls=ExampleCommand, epilog="servicegap annotate my-study --estimate\nservicegap annotate my-study"
+)
 @folder_argument
+@click.option("--estimate", is_flag=True, help="Only say about what the judges would cost; ask nothing.")
 @json_option
-def annotate(folder: Path, as_json: bool) -> None:
-    """Let the automatic annotators label what has no label yet."""
+def annotate(folder: Path, estimate: bool, as_json: bool) -> None:
+    """Let the automatic annotators and the judges label what has no label yet.
+
+    Ends 1 while calls to a judge are failed; run it again to ask those again.
+    """
     from servicegap.audit import bring_to_annotate
     from servicegap.study import open_study
     from servicegap.terminal import watching_collection
 
     study = open_study(folder)
+    if estimate:
+        _tell_costs(study, as_json)
+        return
     with watching_collection() as watch:
         annotated = bring_to_annotate(study, study.store(), watch)
     if as_json:
         print_json(annotated)
+    else:
+        for each in annotated:
+            click.echo(f"{each.annotator}: {each.added} labelled, {each.abstained} of them abstained")
+        if not annotated:
+            click.echo("nothing to label")
+    if failed := sum(each.failed for each in annotated):
+        click.echo(
+            f"servicegap: {failed} responses are not judged, as calls failed; run the command again to ask "
+            "those again",
+            err=True,
+        )
+        raise click.exceptions.Exit(1)
+
+
+def _tell_costs(study: Study, as_json: bool) -> None:
+    from servicegap.annotate import estimate_judges
+
+    costs = estimate_judges(study, study.store())
+    if as_json:
+        print_json(costs)
         return
-    for each in annotated:
-        click.echo(f"{each.annotator}: {each.added} labelled, {each.abstained} of them abstained")
-    if not annotated:
-        click.echo("nothing to label")
+    for cost in costs:
+        click.echo(cost)
+    if not costs:
+        click.echo("no judges in study.yaml: annotating costs nothing")
 
 
 @click.command(
     cls=ExampleCommand,
     epilog="servicegap analyse my-study\n"
     "servicegap analyse --table FILE.csv --group identity --signal name --template prompt --label label \\\n"
-    "    --reference white --json",
+    "    --reference white --json\n"
+    "servicegap analyse --table FILE.csv --group who --signal name --template prompt --score machine \\\n"
+    "    --human asked --probability chance --reference white",
 )
 @click.argument("folder", metavar="[DIR]", type=FOLDER, required=False)
 @click.option("--table", type=FOLDER, help="Analyse this CSV or Parquet file instead of a study.")
@@ -223,6 +269,11 @@ def annotate(folder: Path, as_json: bool) -> None:
 @click.option("--signal", help="The table's column with the name or other signal.")
 @click.option("--template", help="The table's column with the template.")
 @click.option("--label", help="The table's column with the category.")
+@click.option("--value", help="The table's column with a number, instead of a category.")
+@click.option("--score", help="The table's column with an automatic probability (0 to 1) of an outcome.")
+@click.option("--human", help="The table's column with people's yes or no; blank = nobody was asked.")
+@click.option("--probability", help="The table's column with the chance that people would be asked.")
+@click.option("--fold", help="The table's column with the fold of out-of-fold scores.")
 @click.option("--model", help="The table's column with the model, where there are several.")
 @click.option("--target", help="The table's column with the target of the template's stereotype.")
 @click.option("--reference", help="The group that the others are compared with.")
@@ -252,7 +303,7 @@ def analyse(
     if (folder is None) == (table is None):
         raise click.UsageError("Give either a study's DIR or --table FILE.csv.")
     if table is not None:
-        needed = {name: columns[name] for name in ("group", "signal", "template", "label")}
+        needed = {name: columns[name] for name in ("group", "signal", "template")}
         missing = [f"--{name}" for name, value in {**needed, "reference": reference}.items() if not value]
         if missing:
             raise click.UsageError(f"--table also needs {', '.join(missing)}.")
@@ -326,7 +377,7 @@ def status(folder: Path, as_json: bool) -> None:
     from servicegap.study import open_study
 
     study = open_study(folder)
-    stands = status_of(study, study.store())
+    stands = status_of(study, study.store_as_it_is())
     collected = stands.collected
     if as_json:
         print_json(

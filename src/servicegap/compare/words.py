@@ -10,8 +10,8 @@ from typing import Any
 
 from servicegap import __version__
 from servicegap.compare import Comparison, Pair
+from servicegap.notation import p_value, points
 from servicegap.records import Estimate
-from servicegap.report.notation import p_value, points
 
 SCHEMA = 1
 

@@ -28,17 +28,13 @@ are clusters, and lambda is 1.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from servicegap.correction.corrected_cells import (
-    CorrectedCells,
-    gaps_of_corrected,
-    rates_of_corrected,
-    ratio_of_corrected,
+from servicegap.correction.human_sample import human_sample
+from servicegap.correction.sampled import (
+    cells_of_sample,
+    gaps_of_sample,
+    rates_of_sample,
+    ratio_of_sample,
 )
-from servicegap.correction.human_sample import HumanSample, human_sample
-from servicegap.correction.prediction_powered import correct, described
-from servicegap.disparity.cells import Cells, aggregate
 from servicegap.disparity.columns import Column
 from servicegap.disparity.ratios import Kind
 from servicegap.records import Estimate
@@ -101,8 +97,8 @@ def corrected_rates(
     (0.75, 'corrected')
     """
     sample = human_sample(score, label, probability, group, template, fitted_on=fitted_on, fold=fold)
-    found = rates_of_corrected(_cells(sample, group, signal, template), level, outcome_name)
-    return {name: described(rate, sample, [name], rate.method or "") for name, rate in found.items()}
+    cells = cells_of_sample(sample, group, signal, template)
+    return rates_of_sample(sample, cells, level=level, outcome_name=outcome_name)
 
 
 def corrected_gaps(
@@ -153,10 +149,8 @@ def corrected_gaps(
     0.5
     """
     sample = human_sample(score, label, probability, group, template, fitted_on=fitted_on, fold=fold)
-    found = gaps_of_corrected(_cells(sample, group, signal, template), str(reference), level, outcome_name)
-    return {
-        name: described(gap, sample, [name, str(reference)], gap.method or "") for name, gap in found.items()
-    }
+    cells = cells_of_sample(sample, group, signal, template)
+    return gaps_of_sample(sample, cells, str(reference), level=level, outcome_name=outcome_name)
 
 
 def corrected_ratio(
@@ -197,22 +191,5 @@ def corrected_ratio(
         As in :func:`corrected_rates`; a group that is not there.
     """
     sample = human_sample(score, label, probability, group, template, fitted_on=fitted_on, fold=fold)
-    found = ratio_of_corrected(
-        _cells(sample, group, signal, template), of, reference, kind, level, outcome_name
-    )
-    return described(found, sample, [of, reference], found.method or "")
-
-
-def _cells(sample: HumanSample, group: Column, signal: Column, template: Column) -> CorrectedCells:
-    """Sum up what stands for the outcomes."""
-    corrected = correct(sample)
-    return CorrectedCells(
-        filled=_proportions(aggregate(corrected.outcome, group, signal, template)),
-        powered=_proportions(aggregate(corrected.powered, group, signal, template)),
-        shares=corrected.proportions,
-    )
-
-
-def _proportions(cells: Cells) -> Cells:
-    """Say that the means are proportions, though single pseudo-outcomes lie outside 0 to 1."""
-    return cells if cells.scale == "yes/no" else replace(cells, scale="proportion")
+    cells = cells_of_sample(sample, group, signal, template)
+    return ratio_of_sample(sample, cells, of, reference, kind, level=level, outcome_name=outcome_name)

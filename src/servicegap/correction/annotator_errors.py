@@ -70,8 +70,13 @@ def annotator_errors(
     >>> [(e.kind, e.group, e.value) for e in found[:2]]
     [('sensitivity', 'a', 0.5), ('specificity', 'a', 1.0)]
     """
-    check_level(level)
     sample = human_sample(score, label, probability, group, template, fitted_on=fitted_on, fold=fold)
+    return errors_of_sample(sample, level=level, outcome_name=outcome_name)
+
+
+def errors_of_sample(sample: HumanSample, *, level: float, outcome_name: str) -> list[Estimate]:
+    """Estimate sensitivity and specificity, as :func:`annotator_errors`, from a sample already read."""
+    check_level(level)
     found = []
     for name in (*sample.groups, None):
         rows = ~np.isnan(sample.score) if name is None else sample.rows(name)
@@ -119,8 +124,13 @@ def rogan_gladen_rates(
     DataError
         As in :func:`annotator_errors`.
     """
-    check_level(level)
     sample = human_sample(score, label, probability, group, template, fitted_on=fitted_on, fold=fold)
+    return rogan_gladen_of_sample(sample, level=level, outcome_name=outcome_name)
+
+
+def rogan_gladen_of_sample(sample: HumanSample, *, level: float, outcome_name: str) -> dict[str, Estimate]:
+    """Correct automatic rates, as :func:`rogan_gladen_rates`, from a sample already read."""
+    check_level(level)
     base = Estimate(kind="rogan_gladen", outcome=outcome_name, value=None, level=level, method="Rogan-Gladen")
     return {
         name: _rogan_gladen(

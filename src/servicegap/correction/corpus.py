@@ -85,8 +85,15 @@ def corpus_rates(
     >>> corpus_rates(score, people, [1] * 4, ["a"] * 4)["a"].value
     0.75
     """
-    check_level(level)
     sample = human_sample(score, label, probability, group, template, fitted_on=fitted_on, fold=fold)
+    return corpus_rates_of_sample(sample, strata=strata, level=level, outcome_name=outcome_name)
+
+
+def corpus_rates_of_sample(
+    sample: HumanSample, *, strata: Column | None = None, level: float, outcome_name: str
+) -> dict[str, Estimate]:
+    """Estimate each group's rate, as :func:`corpus_rates`, from a sample already read."""
+    check_level(level)
     within = _strata(sample, strata)
     return {
         name: _estimate(
@@ -133,22 +140,31 @@ def corpus_gaps(
     DataError
         As in :func:`corpus_rates`; `reference` not among the groups, or one group only.
     """
-    check_level(level)
     sample = human_sample(score, label, probability, group, template, fitted_on=fitted_on, fold=fold)
-    _check_groups(sample, [str(reference)])
+    return corpus_gaps_of_sample(
+        sample, str(reference), strata=strata, level=level, outcome_name=outcome_name
+    )
+
+
+def corpus_gaps_of_sample(
+    sample: HumanSample, reference: str, *, strata: Column | None = None, level: float, outcome_name: str
+) -> dict[str, Estimate]:
+    """Estimate each group's gap, as :func:`corpus_gaps`, from a sample already read."""
+    check_level(level)
+    _check_groups(sample, [reference])
     within = _strata(sample, strata)
     figures = {name: corpus_figure(sample, name, within) for name in sample.groups}
-    base = Estimate(kind="gap", outcome=outcome_name, value=None, level=level, reference=str(reference))
+    base = Estimate(kind="gap", outcome=outcome_name, value=None, level=level, reference=reference)
     return {
         name: _estimate(
             replace(base, group=name),
-            difference(figures[name], figures[str(reference)]),
+            difference(figures[name], figures[reference]),
             sample,
-            [name, str(reference)],
+            [name, reference],
             Limits(-1.0, 1.0),
         )
         for name in sample.groups
-        if name != str(reference)
+        if name != reference
     }
 
 

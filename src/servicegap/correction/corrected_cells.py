@@ -10,7 +10,7 @@ Not here: the public functions of arrays (correction/), pseudo-outcomes (predict
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log
 
@@ -44,10 +44,14 @@ class CorrectedCells:
     shares: dict[str, tuple[Proportion, ...]]
 
 
-def rates_of_corrected(cells: CorrectedCells, level: float, outcome_name: str) -> dict[str, Estimate]:
-    """Estimate each group's rate, as ``correction.corrected_rates``."""
-    found = rates_of(cells.filled, level=level, outcome_name=outcome_name)
-    wide = rates_of(cells.powered, level=level, outcome_name=outcome_name)
+def rates_of_corrected(
+    cells: CorrectedCells, level: float, outcome_name: str, weights: Mapping[str, float] | None = None
+) -> dict[str, Estimate]:
+    """Estimate each group's rate, as ``correction.corrected_rates``; `weights` as in ``gaps_of``."""
+    found, wide = (
+        rates_of(table, level=level, outcome_name=outcome_name, weights=weights)
+        for table in (cells.filled, cells.powered)
+    )
     effects = [effect for effect in map(_design_effect, found.values()) if effect is not None]
     typical = sum(effects) / len(effects) if effects else None
     return {
@@ -57,14 +61,18 @@ def rates_of_corrected(cells: CorrectedCells, level: float, outcome_name: str) -
 
 
 def gaps_of_corrected(
-    cells: CorrectedCells, reference: str, level: float, outcome_name: str
+    cells: CorrectedCells,
+    reference: str,
+    level: float,
+    outcome_name: str,
+    weights: Mapping[str, float] | None = None,
 ) -> dict[str, Estimate]:
-    """Estimate each group's gap, as ``correction.corrected_gaps``."""
+    """Estimate each group's gap, as ``correction.corrected_gaps``; `weights` as in ``gaps_of``."""
     found, wide = (
-        gaps_of(table, reference=reference, level=level, outcome_name=outcome_name)
+        gaps_of(table, reference=reference, level=level, outcome_name=outcome_name, weights=weights)
         for table in (cells.filled, cells.powered)
     )
-    rates = rates_of_corrected(cells, level, outcome_name)
+    rates = rates_of_corrected(cells, level, outcome_name, weights)
     subtracted = tuple(share.scaled(-1) for share in cells.shares[reference])
     return {
         name: _gap(gap, wide[name], cells.shares[name] + subtracted, [rates[name], rates[reference]])

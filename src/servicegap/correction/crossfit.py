@@ -27,7 +27,7 @@ from servicegap.disparity.cells import Floats
 from servicegap.disparity.columns import Column, labels, length_problems
 from servicegap.errors import DataError
 
-#: Learns from features and labels, and returns what scores other features (0 to 1, one a response).
+#: Learns from features and labels, and returns what scores other features (0 to 1, one or k a response).
 Fit = Callable[[NDArray[Any], NDArray[Any]], Callable[[NDArray[Any]], ArrayLike]]
 
 
@@ -37,8 +37,8 @@ class CrossFitted:
 
     Attributes
     ----------
-    score : (n,) float
-        Each response's score, by the annotator that did not see its fold.
+    score : (n,) or (n, k) float
+        Each response's score (or k of them), by the annotator that did not see its fold.
     fold : (n,) int
         Which fold each response is in; give it to the correction beside the score.
     """
@@ -61,7 +61,7 @@ def crossfit_scores(
     ----------
     fit : callable
         ``fit(features, labels)`` learns, and returns a function that gives the probability of the outcome
-        for the features of other responses.
+        for the features of other responses, or k probabilities each. Called fold by fold, in their order.
     features : array (n, ...) or sequence of length n
         What `fit` learns from: numbers, texts, anything.
     label : one-dimensional, length n
@@ -157,7 +157,7 @@ def _rows(features: NDArray[Any] | Sequence[Any]) -> NDArray[Any]:
 
 def _scores(fit: Fit, features: NDArray[Any], people: pl.Series, fold: NDArray[np.int64]) -> Floats:
     known = people.is_not_null().to_numpy()
-    score = np.full(len(fold), np.nan)
+    scores = []
     for number in np.unique(fold):
         inside, learnt = fold == number, known & (fold != number)
         if not learnt.any():
@@ -167,10 +167,13 @@ def _scores(fit: Fit, features: NDArray[Any], people: pl.Series, fold: NDArray[n
             )
         predict = fit(features[learnt], people.filter(learnt).to_numpy())
         found = np.asarray(predict(features[inside]), dtype=np.float64)
-        if found.shape != (int(inside.sum()),) or not ((found >= 0) & (found <= 1)).all():
+        if found.ndim not in (1, 2) or len(found) != inside.sum() or not ((found >= 0) & (found <= 1)).all():
             raise DataError(
                 f"the annotator fitted without fold {number} gave scores of shape {found.shape} for "
                 f"{int(inside.sum())} responses, or some outside 0 to 1; give one probability a response"
             )
+        scores.append((inside, found))
+    score = np.full((len(fold), *scores[0][1].shape[1:]), np.nan)
+    for inside, found in scores:
         score[inside] = found
     return score

@@ -5,7 +5,7 @@ Not here: rates of one group (group_rates.py), the public functions of arrays (d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from servicegap.disparity.crossed import Crossed, contrast
 from servicegap.disparity.group_rates import NOTHING, check_level, design_effect, interval
 from servicegap.disparity.permutation import Permutation, permute_names
 from servicegap.disparity.rare import Limits, effective_size, no_event_limit, square_and_add
-from servicegap.disparity.selection import Selection, select
+from servicegap.disparity.selection import Selection, select, weighted_parts
 from servicegap.errors import DataError
 from servicegap.records import Estimate
 
@@ -35,6 +35,7 @@ def gaps_of(
     level: float = 0.95,
     outcome_name: str = "outcome",
     rng: np.random.Generator | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> dict[str, Estimate]:
     """Estimate each group's gap, as ``servicegap.disparity.gaps``, from cells.
 
@@ -44,15 +45,18 @@ def gaps_of(
         Responses summed up into names x templates.
     reference, level, outcome_name, rng
         As there.
+    weights : mapping of part to share, optional
+        What each part of the templates contributes to the gap, all templates of a part the same; summing
+        to 1. Without it every template counts the same.
 
     Raises
     ------
     DataError
-        As there.
+        As there; weights that do not fit the parts.
     """
     base = base_estimate("gap", cells, reference, level, outcome_name)
-    parts = [np.arange(len(cells.template))]
-    return _each(cells, base, parts, [1], rng)
+    weighted = weighted_parts(cells, weights)
+    return _each(cells, base, weighted.columns, weighted.shares, rng)
 
 
 def contrasts_of(
@@ -117,7 +121,7 @@ def _each(
     cells: Cells,
     base: Estimate,
     parts: list[NDArray[np.intp]],
-    signs: list[int],
+    signs: list[float],
     rng: np.random.Generator | None,
 ) -> dict[str, Estimate]:
     return {
@@ -131,7 +135,7 @@ def _compare(
     cells: Cells,
     base: Estimate,
     parts: list[NDArray[np.intp]],
-    part_signs: list[int],
+    part_signs: list[float],
     rng: np.random.Generator,
 ) -> Estimate:
     """Estimate the signed sum over parts of the gap between two groups."""
@@ -158,7 +162,7 @@ def _compare(
     base = replace(base, value=crossed.value)
     steady = [group for group in (0, 1) if chosen.steady(group) is not None]
     if steady or crossed.variance <= NOTHING * max(1.0, float(np.nanmax(np.abs(cells.mean))) ** 2):
-        found = _without_variance(chosen, crossed, base, steady)
+        found = _without_variance(chosen, crossed, base, steady, part_signs)
     else:
         found = _with_interval(chosen, crossed, base)
     if found.note:
@@ -194,7 +198,9 @@ def _with_interval(chosen: Selection, crossed: Crossed, base: Estimate) -> Estim
     return replace(base, low=low, high=high, se=crossed.se, df=crossed.df, p=crossed.p)
 
 
-def _without_variance(chosen: Selection, crossed: Crossed, base: Estimate, steady: list[int]) -> Estimate:
+def _without_variance(
+    chosen: Selection, crossed: Crossed, base: Estimate, steady: list[int], part_signs: list[float]
+) -> Estimate:
     """No p; an interval only where one group varies and the other's limit is known."""
     level = float(base.level or 0)
     if not steady:
@@ -211,7 +217,7 @@ def _without_variance(chosen: Selection, crossed: Crossed, base: Estimate, stead
     if len(steady) == 2 or own is None or base.kind != "gap":
         return replace(base, note=note)
     other = 1 - steady[0]
-    varied = contrast([chosen.tables()[other]], [[1]], heavy_tails=True)
+    varied = contrast([chosen.tables()[other]], [part_signs], heavy_tails=True)
     value = min(max(varied.value, 0.0), 1.0)
     both = {steady[0]: (chosen.steady(steady[0]) or 0.0, own)}
     both[other] = (value, interval(value, varied, level, bounded=True))
@@ -279,14 +285,14 @@ def permutation_of(
     return replace(base, p=found.p, note=found.sentence())
 
 
-def _permutation(chosen: Selection, signs: list[int], rng: np.random.Generator) -> list[str]:
+def _permutation(chosen: Selection, signs: list[float], rng: np.random.Generator) -> list[str]:
     try:
         return [_permuted(chosen, signs, rng).sentence()]
     except TooLittleError:
         return []
 
 
-def _permuted(chosen: Selection, signs: list[int], rng: np.random.Generator) -> Permutation:
+def _permuted(chosen: Selection, signs: list[float], rng: np.random.Generator) -> Permutation:
     """Exchange names between the groups, on the templates in use."""
     tables = chosen.tables()
     values = sum(

@@ -19,7 +19,9 @@ the cells' share in V_n, V_t and in D itself is known exactly (additive.py), and
 complete design. Degrees of freedom come from the same matrices: names and templates that were seen less
 count for less.
 
-The same code gives a rate (one group), a gap (two) and a difference of gaps (two groups, two parts).
+The same code gives a rate (one group), a gap (two), a difference of gaps (two groups, two parts), and each
+of them with fixed weights of the parts: with weight W_h of part h, D = sum W_h D_h, names add up over parts
+and the templates of the parts are independent.
 
 Not here: what a cell is (cells.py), the least squares (additive.py), proportions without events (rare.py).
 
@@ -87,18 +89,19 @@ class Crossed:
 
 
 def contrast(
-    tables: Sequence[Sequence[Floats]], signs: Sequence[Sequence[int]], *, heavy_tails: bool = False
+    tables: Sequence[Sequence[Floats]], signs: Sequence[Sequence[float]], *, heavy_tails: bool = False
 ) -> Crossed:
-    """Estimate a signed sum of group means over names and templates, with its crossed variance.
+    """Estimate a weighted sum of group means over names and templates, with its crossed variance.
 
     Parameters
     ----------
     tables : [group][part] of (n_names of the group, n_templates of the part) float
         Cell means, NaN = empty. Names of a group are the same in all parts, templates of a part in all
         groups.
-    signs : [group][part] of +1 or -1
-        The sign of each table: ``[[1], [-1]]`` is a gap, ``[[1]]`` a rate, ``[[1, -1], [-1, 1]]`` a gap on
-        the first part minus the gap on the second.
+    signs : [group][part] of float
+        The weight of each table, with its sign: ``[[1], [-1]]`` is a gap, ``[[1]]`` a rate, ``[[1, -1],
+        [-1, 1]]`` a gap on the first part minus the gap on the second, ``[[0.7, 0.3], [-0.7, -0.3]]`` a gap
+        to which the templates of the first part together contribute 70 %.
     heavy_tails : bool
         Lower the degrees of freedom by the kurtosis of the name and template means: the variance of a
         variance is s^4 (2/(n-1) + excess kurtosis/n). For rates, whose template means are often a few large
@@ -113,7 +116,10 @@ def contrast(
     n_names = [row[0].shape[0] for row in tables]
     n_templates = [table.shape[1] for table in tables[0]]
     value = sum(s * f.mean for fs, ss in zip(fits, signs, strict=True) for f, s in zip(fs, ss, strict=True))
-    cells = [[f.cell_variance for f in fs] for fs in fits]
+    cells = [
+        [s**2 * f.cell_variance for f, s in zip(fs, ss, strict=True)]
+        for fs, ss in zip(fits, signs, strict=True)
+    ]
 
     names = [
         _spread(
@@ -130,7 +136,11 @@ def contrast(
         )
         for part in range(len(n_templates))
     ]
-    within = [(_cell_share(f) * f.cell_variance, f.cell_df) for fs in fits for f in fs]
+    within = [
+        (_cell_share(f) * own, f.cell_df)
+        for fs, owns in zip(fits, cells, strict=True)
+        for f, own in zip(fs, owns, strict=True)
+    ]
     v_n, v_t = sum(v for v, _ in names), sum(v for v, _ in templates)
     v_i = sum(v for v, _ in within)
     variance = max(v_n + v_t - v_i, v_n, v_t)

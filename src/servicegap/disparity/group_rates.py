@@ -5,6 +5,7 @@ Not here: gaps between groups (comparison.py), the public functions of arrays (d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from servicegap.disparity.additive import TooLittleError
 from servicegap.disparity.cells import Cells
 from servicegap.disparity.crossed import Crossed, contrast
 from servicegap.disparity.rare import Limits, effective_size, no_event_limit
-from servicegap.disparity.selection import Selection, select
+from servicegap.disparity.selection import Selection, WeightedParts, select, weighted_parts
 from servicegap.errors import DataError
 from servicegap.records import Estimate
 
@@ -31,7 +32,13 @@ class _Rate:
     crossed: Crossed | None = None
 
 
-def rates_of(cells: Cells, *, level: float = 0.95, outcome_name: str = "outcome") -> dict[str, Estimate]:
+def rates_of(
+    cells: Cells,
+    *,
+    level: float = 0.95,
+    outcome_name: str = "outcome",
+    weights: Mapping[str, float] | None = None,
+) -> dict[str, Estimate]:
     """Estimate each group's rate, as ``servicegap.disparity.rates``, from cells.
 
     Parameters
@@ -42,14 +49,17 @@ def rates_of(cells: Cells, *, level: float = 0.95, outcome_name: str = "outcome"
         Confidence level, between 0 and 1.
     outcome_name : str
         What the outcome is called in the estimates.
+    weights : mapping of part to share, optional
+        As in ``comparison.gaps_of``.
 
     Raises
     ------
     DataError
-        `level` outside 0 to 1.
+        `level` outside 0 to 1; weights that do not fit the parts.
     """
     check_level(level)
-    found = {group: _rate(cells, group, level, outcome_name) for group in cells.groups}
+    parts = weighted_parts(cells, weights)
+    found = {group: _rate(cells, group, level, outcome_name, parts) for group in cells.groups}
     known = [design_effect(r.selection, r.crossed) for r in found.values() if r.selection and r.crossed]
     effects = [effect for effect in known if effect is not None]
     typical = float(np.mean(effects)) if effects else None
@@ -107,7 +117,7 @@ def interval(value: float, crossed: Crossed, level: float, *, bounded: bool) -> 
     return Limits(float(expit(logit(value) - half)), float(expit(logit(value) + half)))
 
 
-def _rate(cells: Cells, group: str, level: float, outcome_name: str) -> _Rate:
+def _rate(cells: Cells, group: str, level: float, outcome_name: str, parts: WeightedParts) -> _Rate:
     rows = cells.rows(group)
     estimate = Estimate(
         kind="rate",
@@ -123,14 +133,15 @@ def _rate(cells: Cells, group: str, level: float, outcome_name: str) -> _Rate:
         n_templates=len(cells.template),
     )
     try:
-        selection = select(cells, [group], [np.arange(len(cells.template))])
+        selection = select(cells, [group], parts.columns)
     except TooLittleError as reason:
         return _Rate(replace(estimate, note=str(reason)))
     estimate = replace(estimate, n_signals=selection.n_signals, n_templates=selection.n_templates)
-    table = selection.tables()[0][0]
-    plain = float(table.mean()) if not np.isnan(table).any() else selection.steady(0)
+    tables = selection.tables()[0]
+    means = [share * float(table.mean()) for share, table in zip(parts.shares, tables, strict=True)]
+    plain = sum(means) if not np.isnan(means).any() else selection.steady(0)
     try:
-        crossed = contrast([[table]], [[1]], heavy_tails=True)
+        crossed = contrast([tables], [parts.shares], heavy_tails=True)
     except TooLittleError as reason:
         return _Rate(replace(estimate, value=plain, note="; ".join((*selection.notes, str(reason)))))
     if crossed.variance <= NOTHING * max(1.0, crossed.value**2):
@@ -166,7 +177,7 @@ def _with_no_event_limit(rate: _Rate, typical: float | None, level: float) -> Es
     ):
         return rate.estimate
     size = effective_size(
-        selection.count(selection.cells.responses), typical, len(selection.rows[0]), len(selection.columns[0])
+        selection.count(selection.cells.responses), typical, len(selection.rows[0]), selection.n_templates
     )
     limit = no_event_limit(size, level)
     low, high = (0.0, limit) if steady == 0 else (1 - limit, 1.0)

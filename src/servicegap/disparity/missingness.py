@@ -73,7 +73,10 @@ def worst_case(cells: Cells, group: str, reference: str, *, outcome_name: str = 
     )
     if base.value is not None and not low - _ROUNDING <= base.value <= high + _ROUNDING:
         base = replace(base, value=None)
-        note += "; the gap that could be estimated is of fewer templates and lies outside"
+        note += (
+            "; the estimated gap lies outside, as least squares takes what names and templates make likely "
+            "for what is missing, on the templates that can be compared"
+        )
     return replace(base, low=float(low), high=float(high), note=note)
 
 

@@ -104,7 +104,7 @@ def simultaneous(estimates: Sequence[Estimate]) -> list[Estimate]:
     -------
     list of Estimate
         Kind with ``_simultaneous`` added; limits at 1 - alpha over the number of intervals (Bonferroni), for
-        yes/no outcomes within -1 to 1. `p` is left out: see :func:`holm`.
+        yes/no outcomes within -1 to 1. `p` is left out: see :func:`holm`; so is that a gap was planned.
 
     Raises
     ------
@@ -123,13 +123,15 @@ def simultaneous(estimates: Sequence[Estimate]) -> list[Estimate]:
 def _widened(estimate: Estimate, together: int) -> Estimate:
     kind, value = f"{estimate.kind}_simultaneous", estimate.value
     if estimate.se is None or estimate.df is None or value is None or estimate.level is None:
-        return replace(estimate, kind=kind, p=None, p_adjusted=None)
+        return replace(estimate, kind=kind, p=None, p_adjusted=None, planned=False)
     half = float(stdtrit(estimate.df, 1 - (1 - estimate.level) / (2 * together))) * estimate.se
     low, high = value - half, value + half
     if estimate.n_events is not None and estimate.kind == "gap":
         low, high = max(low, -1.0), min(high, 1.0)
     method = f"{estimate.method}, {together} intervals together (Bonferroni)"
-    return replace(estimate, kind=kind, low=low, high=high, p=None, p_adjusted=None, method=method)
+    return replace(
+        estimate, kind=kind, low=low, high=high, p=None, p_adjusted=None, method=method, planned=False
+    )
 
 
 def _adjusted(p: Sequence[float | None], adjust: Callable[[Floats], Floats]) -> list[float | None]:

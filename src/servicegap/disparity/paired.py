@@ -9,6 +9,7 @@ Not here: parts of the templates under one condition (comparison.contrasts_of).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -137,13 +138,15 @@ def _told(found: Estimate, kind: str, both: Cells, limit: float, unlimited: bool
         low, high = max(low, -limit), min(high, limit)
     empty = int(np.isnan(both.mean).sum())
     note = f"{empty} cells have labels under one condition only" if empty else None
+    # What is the same in all cells is here a change.
+    said = re.sub(r"all (\d+) outcomes of", r"all changes (of \1 responses) of", found.note or "") or None
     return replace(
         found,
         kind=kind,
         low=low,
         high=high,
         method=f"{found.method}, paired by cell",
-        note="; ".join(filter(None, [found.note, note])) or None,
+        note="; ".join(filter(None, [said, note])) or None,
     )
 
 

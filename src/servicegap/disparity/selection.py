@@ -5,8 +5,9 @@ Not here: the estimate itself (rates.py, comparison.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isclose
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from servicegap.disparity.additive import TooLittleError
 from servicegap.disparity.cells import Cells, Counts, Floats
 from servicegap.disparity.crossed import comparable
+from servicegap.errors import DataError
 
 _SHOWN = 3
 
@@ -74,6 +76,42 @@ class Selection:
             return f"all {responses} outcomes of {self.groups[group]} are the same"
         events = self.count(self.cells.events, group)
         return f"{events} of {responses} responses of {self.groups[group]} have the outcome"
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedParts:
+    """Column numbers of the parts of the templates, and what each part contributes."""
+
+    columns: list[NDArray[np.intp]]
+    shares: list[float]
+
+
+def weighted_parts(cells: Cells, weights: Mapping[str, float] | None) -> WeightedParts:
+    """Return the parts of the templates with their weights; without weights all templates are one part.
+
+    Raises
+    ------
+    DataError
+        A part without a weight or a weight without its part; weights below 0 or not summing to 1.
+    """
+    if weights is None:
+        return WeightedParts([np.arange(len(cells.template))], [1.0])
+    there = sorted(set(cells.part or ()))
+    problems = [
+        f"part {part!r} of the templates has no weight; give each part one (0 leaves it out)"
+        for part in there
+        if part not in weights
+    ]
+    problems += [f"weight of part {part!r}, which has no template" for part in weights if part not in there]
+    problems += [
+        f"weight of {part!r} is {w}; give a share of 0 to 1" for part, w in weights.items() if not w >= 0
+    ]
+    if not problems and not isclose(sum(weights.values()), 1.0, abs_tol=1e-6):
+        problems.append(f"weights sum to {sum(weights.values()):g}; give shares that sum to 1")
+    if problems:
+        raise DataError(*problems)
+    used = [part for part in there if weights[part] > 0]
+    return WeightedParts([cells.columns(part) for part in used], [float(weights[part]) for part in used])
 
 
 def select(cells: Cells, groups: Sequence[str], parts: Sequence[NDArray[np.intp]]) -> Selection:

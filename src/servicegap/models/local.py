@@ -19,7 +19,7 @@ from typing import Any
 
 import aiohttp
 
-from servicegap.errors import ModelError
+from servicegap.errors import InputError, ModelError
 from servicegap.models.gguf import Header, read_header
 from servicegap.models.openai import OpenAIModel
 from servicegap.models.protocol import CallError, Reply, Request
@@ -56,7 +56,7 @@ class LocalModel:
     Raises
     ------
     InputError
-        If no known model has this name.
+        If no known model has this name, or no file this path.
     """
 
     def __init__(self, name: str, *, concurrency: int | None = None, context: int = 1024) -> None:
@@ -64,6 +64,11 @@ class LocalModel:
         self.concurrency = concurrency or SLOTS
         if not is_path(name):
             known_weights(name)
+        elif not Path(name).expanduser().exists():
+            raise InputError(
+                f"model {self.id!r}: there is no such file; give the path of a GGUF file, or a name that "
+                "`servicegap models list` shows"
+            )
         self._name = name
         self._context = context
         self._header: Header | None = None
@@ -71,6 +76,11 @@ class LocalModel:
         self._server: Any = None
         self._key = secrets.token_urlsafe()  # so that no web page or other user can ask this server
         self._client: OpenAIModel | None = None
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether the file is on this machine already, so that opening fetches nothing."""
+        return is_path(self._name) or known_weights(self._name).path.is_file()
 
     async def open(self) -> dict[str, Any]:
         """Fetch the file if need be, start the server, and return what is known of the model.

@@ -41,22 +41,32 @@ class OpenAIModel:
     key : str, optional
         The key, for a server that this process started itself. Users' keys come from the environment:
         SERVICEGAP_API_KEY, then OPENAI_API_KEY. It is never stored, logged or shown.
+    key_variable : str, optional
+        The environment variable that holds the key, in place of those two: so that no server is sent
+        another's key.
 
     Raises
     ------
     InputError
-        If the base URL cannot be used, or a server that is not on this machine has no key.
+        If the base URL cannot be used, a server that is not on this machine has no key, or `key_variable` is
+        not set.
     """
 
     def __init__(
-        self, name: str, *, base_url: str | None = None, connections: int = 50, key: str | None = None
+        self,
+        name: str,
+        *,
+        base_url: str | None = None,
+        connections: int = 50,
+        key: str | None = None,
+        key_variable: str | None = None,
     ) -> None:
         self.id = f"openai:{name}"
         self.name = name
         self.concurrency = connections
         self._base = parse_base_url(base_url or DEFAULT_BASE_URL)
         self._key_source = "the process itself" if key else None
-        self._key = key or self._key_from_environment()
+        self._key = key or self._key_from_environment(key_variable)
         self._urls = {
             "chat": _below(self._base, "chat/completions"),
             "completion": _below(self._base, "completions"),
@@ -171,16 +181,16 @@ class OpenAIModel:
         why = one_line(str(error) or type(error).__name__, self._key)
         return f"no answer from {self.shown_url}: {why}"
 
-    def _key_from_environment(self) -> str | None:
-        for variable in KEY_VARIABLES:
+    def _key_from_environment(self, only: str | None) -> str | None:
+        for variable in (only,) if only else KEY_VARIABLES:
             if key := os.environ.get(variable, "").strip():
                 if not (key.isascii() and key.isprintable()):
                     raise InputError(f"{variable} holds a character that no key has; set it anew")
                 self._key_source = variable
                 return key
-        if not _is_loopback(self._base.host or ""):
+        if only or not _is_loopback(self._base.host or ""):
             raise InputError(
-                f"{self.shown_url} needs a key: set SERVICEGAP_API_KEY in the environment "
+                f"{self.shown_url} needs a key: set {only or KEY_VARIABLES[0]} in the environment "
                 "(any word, if this server asks for none)"
             )
         return None

@@ -5,7 +5,7 @@ Retries, concurrency, timeouts and storage are the collector's; a model only ask
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,11 +15,16 @@ from servicegap.records import Condition, ErrorKind
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call: the prompt's text under a condition, with the seed of this sample (None = not sent)."""
+    """One call: the prompt's text under a condition, with the seed of this sample (None = not sent).
+
+    ``schema`` is the JSON schema that the answer must follow, for servers that can hold a model to one (chat
+    alone); None = any text.
+    """
 
     text: str
     condition: Condition
     seed: int | None = None
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,11 @@ class Model(Protocol):
 @runtime_checkable
 class TokenCounter(Protocol):
     """A model that can also say how it splits texts into tokens."""
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether it is on this machine already, so that opening it fetches nothing."""
+        ...
 
     async def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, in order."""

@@ -6,12 +6,17 @@ keys, and when to ask again.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from servicegap.models.failures import SUCCESS, Answer, failure, malformed
 from servicegap.models.protocol import CallError, Reply, Request
+from servicegap.records import Condition
+
+#: Stands for the prompt's text where a call is written beforehand; no name or system prompt has it.
+_TEXT = "\0the prompt\0"
 
 
 def request_body(model: str, request: Request, tokens_field: str = "max_tokens") -> bytes:
@@ -27,6 +32,23 @@ def request_body(model: str, request: Request, tokens_field: str = "max_tokens")
         What the service calls the longest answer; newer OpenAI models ask for
         ``max_completion_tokens``.
     """
+    if request.schema is not None:
+        return json.dumps(_body(model, request, tokens_field)).encode()
+    # A collection sends the same thousands of times but for text and seed: the rest is written once.
+    before, after = _written(model, request.condition, tokens_field)
+    seed = "" if request.seed is None else f', "seed": {request.seed}'
+    return f"{before}{json.dumps(request.text)[1:-1]}{after}{seed}}}".encode()
+
+
+@functools.lru_cache(maxsize=64)
+def _written(model: str, condition: Condition, tokens_field: str) -> tuple[str, str]:
+    """Return the JSON of a call before and after the prompt's text, without its last brace."""
+    whole = json.dumps(_body(model, Request(_TEXT, condition), tokens_field))
+    before, after = whole.split(json.dumps(_TEXT)[1:-1])
+    return before, after.removesuffix("}")
+
+
+def _body(model: str, request: Request, tokens_field: str) -> dict[str, Any]:
     condition = request.condition
     decoding = condition.decoding
     body: dict[str, Any] = {"model": model}
@@ -38,6 +60,9 @@ def request_body(model: str, request: Request, tokens_field: str = "max_tokens")
         if condition.prefill is not None:
             messages.append({"role": "assistant", "content": condition.prefill})
         body["messages"] = messages
+        if request.schema is not None:
+            named = {"name": "answer", "strict": True, "schema": request.schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
     else:
         body["prompt"] = request.text + (condition.prefill or "")
     optional = {
@@ -54,7 +79,7 @@ def request_body(model: str, request: Request, tokens_field: str = "max_tokens")
         body["logprobs"] = True if chat else decoding.logprobs
         if chat:
             body["top_logprobs"] = decoding.logprobs
-    return json.dumps(body).encode()
+    return body
 
 
 def read_reply(

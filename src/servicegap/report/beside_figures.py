@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from servicegap.notation import MINUS, UNDEFINED, interval, number, p_value, percent, points
 from servicegap.records import Estimate
 from servicegap.report import plots
 from servicegap.report.figure import Figure, as_percent, axis_ends, told
-from servicegap.report.notation import MINUS, UNDEFINED, interval, number, p_value, percent, points
 from servicegap.report.palette import COMPONENT_FILLS
 from servicegap.report.reading import ANY, Results, Run
 from servicegap.report.rows import Row
-from servicegap.report.visible import visible_text
 from servicegap.report.words import asked_once, levels_of, more, planned_gaps, read_as
+from servicegap.visible import visible_text
 
 _COMPONENTS = {
     "name": "name",

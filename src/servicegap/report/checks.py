@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from servicegap.report.notation import interval, number, p_value, percent, points
+from servicegap.notation import interval, number, p_value, percent, points
+from servicegap.records import Estimate
 from servicegap.report.passage import Passage, Table
 from servicegap.report.reading import Results, Run
 from servicegap.report.words import joined, planned_gaps, read_as, sentence_start
@@ -88,14 +89,21 @@ def _bounds(results: Results, run: Run) -> Table | None:
     gaps = planned_gaps(results, run)
     found = [(gap, run.one("gap_bounds", gap.outcome, gap.group)) for gap in gaps]
     body = [
-        [str(gap.group), points(gap.value), interval(e), str(e.n_missing or 0)]
+        [str(gap.group), points(gap.value), interval(e), str(e.n_missing or 0), _outside(e)]
         for gap, e in found
         if e is not None and interval(e) and e.low != e.high
     ]
     if not body:
         return None
-    head = ["Group", "Gap", "Worst cases", "Missing labels"]
+    head = ["Group", "Gap", "Worst cases", "Missing labels", "Note"]
+    if not any(row[-1] for row in body):
+        head, body = head[:-1], [row[:-1] for row in body]
     return Table("The gap of these responses, whatever the missing labels are", head, body)
+
+
+def _outside(bounds: Estimate) -> str:
+    """Say where the gap that was estimated lies outside its bounds: it is of other templates than they."""
+    return sentence_start(f"{(bounds.note or '').split('; ')[-1]}.") if bounds.value is None else ""
 
 
 def _placebo(results: Results, run: Run) -> str | None:

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from servicegap.notation import number
 from servicegap.records import Estimate
-from servicegap.report.notation import number
+from servicegap.report.correction import source_of
 from servicegap.report.reading import Results, Run
 from servicegap.report.words import (
     VERDICTS,
     Verdict,
     detectable,
     gap_sentence,
+    joined,
     planned_gaps,
     read_as,
     run_name,
@@ -76,11 +78,12 @@ def _notices(results: Results) -> list[tuple[str, str]]:
         notices.append(
             (
                 "A screening signal, not a finding",
-                "Every label comes from an automatic annotator and is uncorrected. Such annotators err more "
+                f"{_whose(results)} from an automatic annotator, and uncorrected. Such annotators err more "
                 "often on some groups than on others, which can hide a gap or make one. The figures say "
                 "where people should look; they do not say what is so.",
             )
         )
+    notices += _corrected(results)
     if design.get("demonstration"):
         notices.append(
             (
@@ -90,6 +93,38 @@ def _notices(results: Results) -> list[tuple[str, str]]:
             )
         )
     return [*notices, *_model_notices(results)]
+
+
+def _whose(results: Results) -> str:
+    uncorrected = [run_name(run, results.runs) for run in results.runs if run.automatic]
+    if len(uncorrected) in (0, len(results.runs)):
+        return "Labels are"
+    return f"Labels of {joined(uncorrected)} are"
+
+
+def _corrected(results: Results) -> list[tuple[str, str]]:
+    """Say which planned gaps are corrected, by how many labels."""
+    if not any(run.labels == "corrected" for run in results.runs):
+        return []
+    told = []
+    for run in results.runs:
+        source = source_of(results, run)
+        if run.labels == "corrected" and source:
+            groups = source.get("groups") or ()
+            labelled, responses = (sum(row[key] for row in groups) for key in ("labelled", "n"))
+            where = f"of {run_name(run, results.runs)} " if len(results.runs) > 1 else ""
+            told.append(
+                f" People labelled {labelled} of {responses} responses {where}(scores of annotator "
+                f"{source['annotator']})."
+            )
+    return [
+        (
+            "Automatic labels, corrected by people",
+            "The planned gaps come from automatic scores, corrected by a random sample of responses that "
+            f"people labelled; their intervals know of it.{''.join(told)} What is explored beside them "
+            "(single names, targets, shares) still rests on automatic labels.",
+        )
+    ]
 
 
 def _model_notices(results: Results) -> list[tuple[str, str]]:
@@ -142,6 +177,8 @@ def _sentence(results: Results, run: Run, gap: Estimate) -> str:
     remark = results.remark(run, "gap_without", str(gap.group))
     if remark is None or verdict(gap, results.level) not in ("told", "alone"):
         return sentence
+    if gap.labels == "corrected":
+        return f"{sentence} By the automatic labels alone: {remark}."
     return f"{sentence} {sentences(remark)}"
 
 
@@ -178,7 +215,7 @@ def _claim(results: Results, run: Run, *, more: bool) -> str | None:
     if not told:
         return None
     limits = [
-        *(["as a screening signal"] if results.automatic else []),
+        *(["as a screening signal"] if run.automatic else []),
         *(["in a demonstration"] if results.part("design").get("demonstration") else []),
     ]
     return (

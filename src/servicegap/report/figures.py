@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from servicegap.notation import UNDEFINED, count, interval, number, percent, value_text
 from servicegap.records import CATEGORIES, CONTROL, OUTCOMES, Estimate
 from servicegap.report import plots
 from servicegap.report.beside_figures import beside_figures
+from servicegap.report.correction import correction_figure
 from servicegap.report.figure import Figure, as_percent, told
 from servicegap.report.gap_figures import gap_figures, target_figures
-from servicegap.report.notation import UNDEFINED, count, interval, number, percent, value_text
+from servicegap.report.measures import length_figure
+from servicegap.report.people import agreement_figure
 from servicegap.report.reading import ANY, Results, Run
 from servicegap.report.rows import Row
-from servicegap.report.visible import visible_text
 from servicegap.report.words import read_as, sentence_start
+from servicegap.visible import visible_text
 
 _CATEGORY_NAMES: dict[str, str] = {category: category.replace("_", " ") for category in CATEGORIES}
 
@@ -29,6 +32,10 @@ def figures(results: Results, run: Run) -> Iterator[Figure]:
     yield from (figure for figure in made if figure is not None)
     yield from target_figures(results, run)
     yield from beside_figures(results, run)
+    # How far people agree is of the whole study: it is drawn once.
+    once = agreement_figure(results) if run is results.runs[0] else None
+    found = (correction_figure(results, run), length_figure(results, run), once)
+    yield from (figure for figure in found if figure is not None)
 
 
 def _categories(results: Results, run: Run) -> Figure | None:

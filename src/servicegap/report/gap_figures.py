@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from servicegap.notation import MINUS, interval, p_value, points
 from servicegap.records import Estimate
 from servicegap.report import plots
 from servicegap.report.figure import Figure, as_percent, axis_ends, told
-from servicegap.report.notation import MINUS, interval, p_value, points
 from servicegap.report.reading import ANY, Results, Run
 from servicegap.report.rows import Row
-from servicegap.report.visible import visible_text
 from servicegap.report.words import (
     VERDICTS,
     means,
@@ -20,6 +19,7 @@ from servicegap.report.words import (
     sentence_start,
     verdict,
 )
+from servicegap.visible import visible_text
 
 _KEY_INTERVAL = "● on a thick line: gap with its interval, which holds for new names and templates"
 _KEY_NAIVE = "thin dashed line: pooled two-proportion interval, wrong for this design, for contrast only"

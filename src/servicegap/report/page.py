@@ -12,17 +12,18 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from servicegap.notation import count, interval, p_value, value_text
 from servicegap.records import CATEGORIES, Estimate
 from servicegap.report import svg
 from servicegap.report.claims import in_words
 from servicegap.report.example import Example
 from servicegap.report.figure import Figure
-from servicegap.report.notation import count, interval, p_value, value_text
 from servicegap.report.passage import Passage
 from servicegap.report.passages import passages
+from servicegap.report.people import agreement_of_people
 from servicegap.report.reading import Results, Run
-from servicegap.report.visible import visible_html, visible_text
 from servicegap.report.words import detectable, missing_by_group, read_as, run_name, sentence_start
+from servicegap.visible import visible_html, visible_text
 
 #: Longer responses are cut in the report; the whole text stays in the study's database.
 LONGEST_RESPONSE = 4000
@@ -81,6 +82,7 @@ def page(results: Results, figures: Mapping[int, Sequence[Figure]], examples: Se
         design=results.part("design"),
         plan=results.part("plan"),
         labels=results.part("labels"),
+        agreement=agreement_of_people(results),
         label_words=_LABELS.get(str(results.part("labels").get("kind")), "unknown"),
         summary=in_words(results),
         detectable=detectable(results),

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from servicegap.notation import NO_BREAK, UNDEFINED, interval, number, p_value, points, value_text
 from servicegap.records import Estimate
 from servicegap.report.checks import checks
-from servicegap.report.notation import NO_BREAK, UNDEFINED, interval, number, p_value, points, value_text
+from servicegap.report.correction import correction
+from servicegap.report.measures import lengths
 from servicegap.report.passage import Passage, Table
 from servicegap.report.reading import ANY, Results, Run
 from servicegap.report.words import (
@@ -30,11 +32,13 @@ FOUR_FIFTHS = 0.8
 def passages(results: Results, run: Run) -> Iterator[Passage]:
     """Yield the passages beside the gaps, in the order of the report; without estimates there is none."""
     made = (
+        correction(results, run),
         _naive(results, run),
         _without(results, run),
         _variance(results, run),
         _ratios(results, run),
         _within(results, run),
+        lengths(results, run),
         checks(results, run),
         _templates(run),
     )

@@ -52,6 +52,16 @@ class Run:
             if estimate.kind == kind and all(getattr(estimate, key) == value for key, value in wanted.items())
         ]
 
+    @property
+    def labels(self) -> str | None:
+        """Who labelled what the planned gaps rest on; None where there are none."""
+        return next((e.labels for e in self.estimates if e.planned and e.kind == "gap"), None)
+
+    @property
+    def automatic(self) -> bool:
+        """Whether its planned gaps rest on automatic labels that nobody corrected."""
+        return self.labels == "automatic-uncorrected"
+
     def outcomes(self, kind: str) -> list[str]:
         """Return the outcomes that have estimates of a kind, in their order."""
         return list(dict.fromkeys(estimate.outcome for estimate in self.estimates if estimate.kind == kind))

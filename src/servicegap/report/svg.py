@@ -7,7 +7,7 @@ import re
 from markupsafe import escape
 
 from servicegap.report.palette import COMPONENT_FILLS, FILLS, INK, PAGE_COLOURS, PAPER
-from servicegap.report.visible import visible_text
+from servicegap.visible import visible_text
 
 _ROOT = re.compile(r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>")
 _SIZE = re.compile(r"viewBox=\"0 0 ([\d.]+) ([\d.]+)\"")

@@ -9,8 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from servicegap.notation import (
+    MINUS,
+    UNDEFINED,
+    count,
+    interval,
+    number,
+    p_value,
+    percent,
+    points,
+    value_text,
+)
 from servicegap.records import CONTROL, Estimate
-from servicegap.report.notation import MINUS, count, interval, number, p_value, percent, points
 from servicegap.report.reading import Results, Run
 
 #: ``told``: unlikely to be the chance of names and templates; ``alone``: only if it were the one comparison
@@ -121,13 +131,20 @@ def verdict(gap: Estimate, level: float) -> Verdict:
 
 
 def planned_gaps(results: Results, run: Run) -> list[Estimate]:
-    """Return the gaps of the primary outcome, one a group, in the order of the groups."""
-    found = {gap.group: gap for gap in run.pick("gap", outcome=results.primary)}
+    """Return the gaps that the plan names, one a group, in the order of the groups."""
+    found = {
+        gap.group: gap
+        for kind in ("mean_gap", "gap")
+        for gap in run.pick(kind, outcome=results.primary)
+        if gap.planned
+    }
     return [found[group] for group in results.groups if group in found]
 
 
 def gap_sentence(results: Results, run: Run, gap: Estimate) -> str:
     """Return one gap in words: both rates, the difference, its interval, and what may be said of it."""
+    if gap.kind == "mean_gap":
+        return _mean_sentence(results, run, gap)
     here, there = (run.one("rate", gap.outcome, group) for group in (gap.group, results.reference))
     did = _DID.get(gap.outcome, "{} had the outcome “" + gap.outcome + "”")
     rates = (
@@ -135,11 +152,26 @@ def gap_sentence(results: Results, run: Run, gap: Estimate) -> str:
         f"with {read_as(results, results.reference)}, {_rate(there)}."
     )
     if gap.value is None:
-        return f"{rates} The difference is not defined{': ' + gap.note if gap.note else ''}."
+        return f"{rates} The difference is not defined{_because(gap)}."
     level = f"{number(100 * (gap.level or results.level), 0)} % interval"
     limits = f"{level} {interval(gap)}" if interval(gap) else f"no {level}"
     size = f"The difference is {points(gap.value)} points ({limits})."
     return f"{rates} {size} {_judgement(results, gap)}"
+
+
+def _mean_sentence(results: Results, run: Run, gap: Estimate) -> str:
+    """Return a gap of means in words, in the unit of the outcome."""
+    here, there = (run.one("mean", gap.outcome, group) for group in (gap.group, results.reference))
+    means_ = [UNDEFINED if mean is None else value_text(mean) for mean in (here, there)]
+    both = (
+        f"The mean of “{gap.outcome}” is {means_[0]} with {read_as(results, gap.group)} and {means_[1]} with "
+        f"{read_as(results, results.reference)}."
+    )
+    if gap.value is None:
+        return f"{both} The difference is not defined{_because(gap)}."
+    level = f"{number(100 * (gap.level or results.level), 0)} % interval"
+    limits = f"{level} {interval(gap)}" if interval(gap) else f"no {level}"
+    return f"{both} The difference is {value_text(gap)} ({limits}). {_judgement(results, gap)}"
 
 
 def _rate(rate: Estimate | None) -> str:
@@ -156,7 +188,8 @@ def _judgement(results: Results, gap: Estimate) -> str:
         if gap.p_adjusted is not None
         else f"p {p_value(gap.p)}, not adjusted"
     )
-    screening = " As the labels are uncorrected, this calls for people to look." if results.automatic else ""
+    uncorrected = gap.labels == "automatic-uncorrected"
+    screening = " As the labels are uncorrected, this calls for people to look." if uncorrected else ""
     match verdict(gap, results.level):
         case "told":
             return (
@@ -172,7 +205,18 @@ def _judgement(results: Results, gap: Estimate) -> str:
                 f"This design cannot tell it from the chance of which names and templates were chosen ({p})."
             )
         case _:
-            return f"No p can be given{': ' + gap.note if gap.note else ''}."
+            return f"No p can be given{_because(gap)}."
+
+
+#: What notes say of why there is no figure or no p; the rest of a note is about something else.
+_REASONS = ("have the outcome", "are the same", "do not differ", "are needed", "has a label", "fall apart")
+
+
+def _because(estimate: Estimate) -> str:
+    """Return the reason in an estimate's note why something is undefined, to go on a sentence with."""
+    parts = [part.split(" (its rate lies")[0] for part in (estimate.note or "").split("; ")]
+    reasons = [part for part in parts if any(reason in part for reason in _REASONS)] or parts[:1]
+    return f": {joined(reasons)}" if reasons[0] else ""
 
 
 def detectable(results: Results) -> str:

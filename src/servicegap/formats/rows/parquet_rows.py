@@ -17,6 +17,9 @@ from servicegap.formats.rows.protocol import BATCH_CHARACTERS, BATCH_ROWS, Added
 if TYPE_CHECKING:
     import polars as pl
 
+#: Rows that are together in memory when the parts are put together.
+ROW_GROUP = 10_000
+
 # polars is imported where Parquet is at hand: CSV and JSONL do without it.
 # ruff: noqa: PLC0415
 
@@ -103,7 +106,7 @@ class ParquetWriter:
 
         whole = self._folder / "rows.parquet"
         parts = [self._folder / f"{number:08d}.parquet" for number in range(self._mark)]
-        pl.scan_parquet(parts, glob=False).sink_parquet(whole)
+        pl.scan_parquet(parts, glob=False).sink_parquet(whole, row_group_size=ROW_GROUP)
         return whole
 
     def _frame(self, batch: Batch) -> pl.DataFrame:

@@ -16,12 +16,16 @@ UNDEFINED = "not defined"
 
 #: Kinds of estimate that are proportions, and those that are differences of proportions.
 PROPORTIONS = frozenset(
-    {"rate", "share", "name_rate", "name_rate_shrunk", "variance_share", "placebo", "missingness"}
+    {
+        *("rate", "share", "name_rate", "name_rate_shrunk", "variance_share", "placebo", "missingness"),
+        *("corpus_rate", "sensitivity", "specificity", "rogan_gladen"),
+    }
 )
 DIFFERENCES = frozenset(
     {
         *("gap", "naive_gap", "contrast", "gap_without", "gap_simultaneous", "gap_bounds", "template_gap"),
         *("equivalence", "noninferiority", "interaction", "level_gap", "largest_gap", "mixed_gap"),
+        *("automatic_gap", "corpus_gap", "gap_unweighted", "gap_change", "rate_change"),
     }
 )
 
@@ -85,7 +89,9 @@ def interval(estimate: Estimate) -> str:
 def _in_unit(estimate: Estimate, value: float | None) -> str:
     if estimate.kind in PROPORTIONS:
         return percent(value)
-    return points(value) if estimate.kind in DIFFERENCES else number(value, 3)
+    if estimate.kind in DIFFERENCES:
+        return points(value)
+    return number(value, 2 if estimate.kind.startswith("mean") else 3)
 
 
 def count(n: int | None) -> str:

@@ -1,0 +1,260 @@
+"""Every automatic annotator and judge of a study against people.
+
+Labels of people are a sample: each counts 1 / its chance of being drawn, as in correction/. Not here: the
+corrected gaps (correction/), agreement among people (agreement/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from servicegap.annotator_check.measured import Measured, confusion_sums, kappas, over_templates
+from servicegap.annotator_check.people import WhichLabels, read_mask, read_people, read_texts
+from servicegap.annotator_check.swapping import Judge, swap_names
+from servicegap.annotators import create_annotator
+from servicegap.annotators.fitted import NAME as FITTED
+from servicegap.annotators.fitted import FittedAnnotator
+from servicegap.correction.annotator_errors import annotator_errors
+from servicegap.correction.post_stratification import effective_number, jeffreys
+from servicegap.disparity.cells import Floats
+from servicegap.errors import InputError
+from servicegap.labels import automatic_scores
+from servicegap.records import CATEGORIES, CONTROL, OUTCOMES
+from servicegap.scores import score_of
+from servicegap.store import Store
+from servicegap.study import Study
+from servicegap.tables import ANNOTATIONS
+
+#: Parts of the axis from 0 to 1 in which probabilities are compared with what people say.
+BINS = 10
+
+
+def checks(study: Study, store: Store) -> list[dict[str, Any]]:
+    """Check every automatic annotator and judge of a study against people.
+
+    Parameters
+    ----------
+    study : Study
+    store : Store
+
+    Returns
+    -------
+    list of dict
+        One for each annotator, sorted by name: ``annotator, version, kind, labels`` (``gold``: what people
+        settled on; ``imported`` where there is none; None = nothing to compare with), ``outcome`` (the
+        plan's), ``n_responses, n_labels, notes``; then ``confusion`` (counts of people x annotator, with a
+        last column of abstentions), ``kappa``, ``categories`` (precision and recall), ``errors`` (sensitivity
+        and specificity for the outcome, by group), ``calibration`` (of the outcome's probability),
+        ``swap`` (labels that hang on the name) and ``abstentions`` by group. Figures are proportions; what is
+        undefined is None, with a note.
+    """
+    texts = read_texts(study, store)
+    people, labels = _people(store)
+    table = texts.join(people, on="response", how="left", maintain_order="left")
+    kinds = _kinds(store)
+    scores = automatic_scores(store).join(texts.select("response"), on="response", how="semi")
+    rng = np.random.default_rng(study.plan.seed)
+    found = []
+    for (name,), own in sorted(scores.group_by("annotator"), key=lambda each: str(each[0][0])):
+        rows = table.join(own.drop("annotator"), on="response", how="inner", maintain_order="left")
+        found.append(_check(study, store, str(name), kinds.get(str(name)), labels, rows, rng))
+    return found
+
+
+def _people(store: Store) -> tuple[pl.DataFrame, WhichLabels | None]:
+    gold = read_people(store, "gold")
+    if gold.height:
+        return gold, "gold"
+    imported = read_people(store, "imported")
+    return imported, "imported" if imported.height else None
+
+
+def _kinds(store: Store) -> Mapping[str, str]:
+    query = sa.select(ANNOTATIONS.c.annotator, ANNOTATIONS.c.kind).distinct()
+    with store.reading() as connection:
+        return {row.annotator: row.kind for row in connection.execute(query)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Responses that people and annotator both gave a category, as positions in CATEGORIES."""
+
+    people: NDArray[np.int64]
+    found: NDArray[np.int64]
+    template: NDArray[np.object_]
+    weight: Floats
+
+
+def _check(
+    study: Study,
+    store: Store,
+    name: str,
+    kind: str | None,
+    labels: WhichLabels | None,
+    rows: pl.DataFrame,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    plan = study.plan.plan
+    labelled = rows.filter(pl.col("people").is_not_null())
+    notes = (
+        [] if labelled.height else ["people have labelled nothing that it judged: nothing to compare with"]
+    )
+    drawn = labelled["chance"].count()
+    if drawn < labelled.height:
+        notes.append(
+            f"{labelled.height - drawn} of {labelled.height} labels were not drawn by chance and count once "
+            "each: figures are of the labelled responses, and of others only as far as those are like them"
+        )
+    labelled = labelled.with_columns(
+        chance=pl.when(pl.col("chance") > 0).then("chance").otherwise(1.0).fill_null(1.0),
+        automatic="category",
+    )
+    compared = _compared(labelled.filter(pl.col("category").is_not_null()))
+    version = rows["annotator_version"].drop_nulls().unique(maintain_order=True)
+    return {
+        "annotator": name,
+        "version": ", ".join(version) or None,
+        "kind": kind,
+        "labels": labels if labelled.height else None,
+        "outcome": plan.primary,
+        "level": plan.level,
+        "n_responses": rows.height,
+        "n_labels": labelled.height,
+        "confusion": _confusion(labelled),
+        "kappa": asdict(_kappa(compared, rng, plan.level)),
+        "categories": [_of_category(compared, number, plan.level) for number in range(len(CATEGORIES))],
+        "errors": _errors(name, labelled, plan.primary, plan.level, notes),
+        "calibration": _calibration(labelled, plan.primary, plan.level),
+        "swap": asdict(swap_names(rows, read_mask(store), _judge(study, name, str(version[-1])), rng)),
+        "abstentions": _abstentions(rows),
+        "notes": notes,
+    }
+
+
+def _compared(both: pl.DataFrame) -> _Compared:
+    number = {category: place for place, category in enumerate(CATEGORIES)}
+    people, found = (
+        both[column].replace_strict(number, return_dtype=pl.Int64).to_numpy()
+        for column in ("people", "category")
+    )
+    return _Compared(people, found, both["template"].to_numpy().astype(object), 1 / both["chance"].to_numpy())
+
+
+def _confusion(labelled: pl.DataFrame) -> dict[str, Any]:
+    counted = {
+        (people, found): n for people, found, n in labelled.group_by("people", "category").len().iter_rows()
+    }
+    columns = [*CATEGORIES, None]
+    return {
+        "people": list(CATEGORIES),
+        "annotator": [*CATEGORIES, "abstained"],
+        "counts": [[counted.get((row, column), 0) for column in columns] for row in CATEGORIES],
+    }
+
+
+def _kappa(compared: _Compared, rng: np.random.Generator, level: float) -> Measured:
+    if not len(compared.people):
+        return Measured(None, note="there is nothing to compare with")
+    sums = confusion_sums(compared.people, compared.found, compared.weight)
+    return over_templates(compared.template, sums, lambda totals: kappas(totals)[:, None], rng, level)[0]
+
+
+def _of_category(compared: _Compared, number: int, level: float) -> dict[str, Any]:
+    said, found = compared.people == number, compared.found == number
+    return {
+        "category": CATEGORIES[number],
+        "precision": asdict(
+            _share(said[found], compared.weight[found], level, "it gives this to no labelled response")
+        ),
+        "recall": asdict(
+            _share(
+                found[said], compared.weight[said], level, "people give this to no response that it judged"
+            )
+        ),
+    }
+
+
+def _share(right: NDArray[np.bool_], weight: Floats, level: float, none: str) -> Measured:
+    """Return a weighted share with its Jeffreys interval on the effective number of labels."""
+    if not len(right):
+        return Measured(None, note=none)
+    size = effective_number(weight)
+    share = float(np.average(right, weights=weight))
+    limits = jeffreys(share * size, size, level)
+    return Measured(share, limits.low, limits.high, len(right))
+
+
+def _errors(
+    name: str, labelled: pl.DataFrame, outcome: str, level: float, notes: list[str]
+) -> list[dict[str, Any]]:
+    """Sensitivity and specificity for the outcome, by group and for all."""
+    rows = labelled.filter(pl.col("group").is_not_null())
+    fitted = name == FITTED
+    if fitted and rows["fold"].null_count():
+        notes.append("some scores have no fold, so they may be by a model that saw the label; fit it again")
+        rows = rows.filter(pl.col("fold").is_not_null())
+    if not rows.height:
+        return []
+    found = annotator_errors(
+        score_of(rows, outcome),
+        rows["people"].is_in(list(OUTCOMES[outcome])),
+        rows["chance"],
+        rows["group"],
+        level=level,
+        template=rows["template"],
+        fold=rows["fold"] if fitted else None,
+        outcome_name=outcome,
+    )
+    keys = ("kind", "group", "value", "low", "high", "n_responses", "note")
+    return [{key: getattr(estimate, key) for key in keys} for estimate in found]
+
+
+def _calibration(labelled: pl.DataFrame, outcome: str, level: float) -> dict[str, Any]:
+    """Compare the outcome's probability with the share that people call so, bin by bin."""
+    rows = labelled.filter(pl.col("p_answer").is_not_null())
+    if not rows.height:
+        return {"bins": [], "error": None, "note": "it gives no probabilities, or nothing is labelled"}
+    score = score_of(rows, outcome).to_numpy()
+    yes = rows["people"].is_in(list(OUTCOMES[outcome])).to_numpy()
+    weight = 1 / rows["chance"].to_numpy()
+    place = np.minimum((score * BINS).astype(int), BINS - 1)
+    bins, off = [], 0.0
+    for number in np.unique(place):
+        inside = place == number
+        mean = float(np.average(score[inside], weights=weight[inside]))
+        share = _share(yes[inside], weight[inside], level, "")
+        off += float(weight[inside].sum()) * abs(mean - (share.value or 0.0))
+        ends = {"from": round(number / BINS, 2), "to": round((number + 1) / BINS, 2)}
+        bins.append({**ends, "mean": mean, **asdict(share)})
+    return {"bins": bins, "error": off / float(weight.sum()), "note": None}
+
+
+def _judge(study: Study, name: str, version: str) -> Judge | None:
+    """Return the annotator to be asked again; None for judges, and for one that has changed since."""
+    try:
+        annotator = create_annotator(name, study.folder)
+    except InputError:
+        return None
+    if annotator.version != version:
+        return None
+    if isinstance(annotator, FittedAnnotator):
+        return lambda template, prompt, text: (
+            annotator.annotate_in_fold(annotator.fold(template), prompt, text).category
+        )
+    return lambda _, prompt, text: annotator.annotate(prompt, text).category
+
+
+def _abstentions(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    counted = (
+        rows.group_by(pl.col("group").fill_null(CONTROL))
+        .agg(n=pl.len(), abstained=pl.col("category").is_null().sum())
+        .sort("group")
+    )
+    return counted.to_dicts()

@@ -1,0 +1,80 @@
+"""Commands about automatic annotators: fit one, check them against people, plan who labels what next."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from servicegap.cli.framework import ExampleCommand, PipeGroup, folder_argument, json_option, print_json
+
+# What the commands do is imported inside them: `servicegap --help` must not wait for it.
+# ruff: noqa: PLC0415
+
+
+@click.group(cls=PipeGroup)
+def annotator() -> None:
+    """Fit an automatic annotator on people's labels, check it against them, plan the next labels."""
+
+
+@annotator.command(cls=ExampleCommand, epilog="servicegap annotator fit my-study")
+@folder_argument
+@click.option(
+    "--labels",
+    type=click.Choice(["gold", "imported"]),
+    default="gold",
+    show_default=True,
+    help="What to learn from: people's settled labels, or also labels that came with an import.",
+)
+@click.option(
+    "--folds", type=click.IntRange(2), help="Parts that the templates are dealt into.  [default: 6]"
+)
+@json_option
+def fit(folder: Path, labels: str, folds: int | None, as_json: bool) -> None:
+    """Fit an annotator on the study's own labels, and label the study with it.
+
+    It starts from the default annotator. Every response is judged by a model that saw no label of its
+    template, so that people's labels can correct its scores. Needs: pip install 'servicegap[fit]'
+    """
+    from servicegap.annotator_fit import fit_annotator
+    from servicegap.annotators.fitted import fitted_folder
+    from servicegap.study import open_study
+    from servicegap.terminal import say
+
+    study = open_study(folder)
+    say("learning from people's labels")
+    found = fit_annotator(
+        study, study.store(), labels="imported" if labels == "imported" else "gold", folds=folds
+    )
+    if as_json:
+        print_json(asdict(found))
+        return
+    click.echo(f"Fitted on {found.card.n_labels} labels of {found.card.n_templates} templates.")
+    click.echo(found.card.sentence())
+    click.echo(f"{found.annotated.added} responses labelled, {found.annotated.abstained} abstentions.")
+    click.echo(f"Card: {fitted_folder(folder, found.card.version) / 'card.md'}")
+    if "fitted" not in study.plan.annotators:
+        click.echo("To label responses collected later with it, add `fitted` to annotators in study.yaml.")
+
+
+@annotator.command(cls=ExampleCommand, epilog="servicegap annotator check my-study --json")
+@folder_argument
+@json_option
+def check(folder: Path, as_json: bool) -> None:
+    """Check every automatic annotator and judge against people's labels.
+
+    Confusion matrix, kappa, precision and recall, sensitivity and specificity by group, calibration, and
+    whether a label hangs on the name.
+    """
+    from servicegap.annotator_check import check_text, checks
+    from servicegap.study import open_study
+
+    study = open_study(folder)
+    found = checks(study, study.store())
+    if as_json:
+        print_json(found)
+    elif not found:
+        click.echo(f"No automatic annotator has judged a response of {folder} yet.")
+    else:
+        click.echo("\n\n".join(map(check_text, found)))

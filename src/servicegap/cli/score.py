@@ -1,0 +1,47 @@
+"""The command that scores the toxicity of responses, `score`; no logic of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from servicegap.cli.framework import ExampleCommand, folder_argument, json_option, print_json
+
+# As in stages.py, modules with work to do are imported when a command runs.
+# ruff: noqa: PLC0415
+
+
+@click.command(
+    cls=ExampleCommand,
+    epilog="servicegap score my-study\nservicegap score my-study --scorer transformers:PATH_OR_NAME --json",
+)
+@folder_argument
+@click.option(
+    "--scorer",
+    default="lexicon",
+    show_default=True,
+    help="lexicon, or transformers:PATH_OR_NAME (a classifier; needs the extra toxicity).",
+)
+@json_option
+def score(folder: Path, scorer: str, as_json: bool) -> None:
+    """Score how toxic each response reads, with means and gaps by group.
+
+    A score stands beside the category and changes none. It is what safety evaluations report.
+    """
+    from servicegap.score import score as scored_with
+    from servicegap.score import sentences
+    from servicegap.study import open_study
+    from servicegap.toxicity import create_scorer
+
+    study = open_study(folder)
+    done = scored_with(study, study.store(), create_scorer(scorer))
+    if as_json:
+        print_json(done)
+        return
+    click.echo(
+        f"{done.scorer} {done.version}: {done.responses:,} responses, {done.added:,} of them scored now, "
+        f"{done.without:,} without a score"
+    )
+    for line in (*sentences(done.estimates), *done.notes):
+        click.echo(line)

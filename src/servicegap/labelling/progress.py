@@ -1,0 +1,180 @@
+"""How far a person is, how long the rest takes at their own pace, and when it is time to rest."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+from typing import Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from servicegap.labelling.people import Person, list_people
+from servicegap.labelling.rounds import Round, ensure_round
+from servicegap.store import Store
+from servicegap.study import Study
+from servicegap.tables import ANNOTATIONS, PEOPLE, ROUND_ITEMS, SLOTS
+
+#: A gap of so many seconds without a label is a rest.
+REST = 300
+#: The pace is the median of so many labels, the last ones.
+PACE_OF = 50
+_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a person stands in the current round.
+
+    Attributes
+    ----------
+    done : int
+        Labels they gave.
+    left : int
+        Labels that are left for them, if what anybody may label is shared evenly by those at work.
+    seconds_left : float or None
+        What `left` takes at the median pace of their last labels; None before the first.
+    active_seconds : float
+        What their labels took, without pauses.
+    today : int
+        Labels of this day (UTC), of any round.
+    exposures : int
+        Responses shown to them, in any round, that the lexicon flags or that they called harmful.
+    overlap : float or None
+        Of the responses they labelled, the share (0 to 1) that somebody else labelled too; None before the
+        first.
+    """
+
+    done: int
+    left: int
+    seconds_left: float | None
+    active_seconds: float
+    today: int
+    exposures: int
+    overlap: float | None
+
+
+def progress(study: Study, store: Store, person: Person, *, at: float) -> Progress:
+    """Return where a person stands; `at` is the time, in seconds since 1970."""
+    now_open = ensure_round(study, store)
+    with store.reading() as connection:
+        return _progress(connection, now_open, person.name, at)
+
+
+def progress_of_all(study: Study, store: Store, *, at: float) -> dict[str, Progress]:
+    """Return where everyone stands who was not revoked, by name."""
+    now_open = ensure_round(study, store)
+    names = [person.name for person in list_people(store) if person.revoked is None]
+    with store.reading() as connection:
+        return {name: _progress(connection, now_open, name, at) for name in names}
+
+
+def pause_due(study: Study, store: Store, person: Person, *, at: float) -> Literal["break", "cap"] | None:
+    """Return whether the person should stop: for today (the daily cap), or for a rest.
+
+    A rest is due after the plan's minutes of labelling without a gap of REST seconds.
+    """
+    plan = study.plan.labelling
+    mine = (SLOTS.c.person == person.name, SLOTS.c.done.is_(True))
+    since = at - max(_DAY, 60 * plan.break_minutes + REST)
+    query = sa.select(SLOTS.c.taken).where(*mine, SLOTS.c.taken >= since).order_by(SLOTS.c.taken.desc())
+    with store.reading() as connection:
+        times = list(connection.execute(query).scalars())
+    if sum(time >= _midnight(at) for time in times) >= plan.daily_cap:
+        return "cap"
+    began = at
+    for time in times:
+        if began - time >= REST:
+            break
+        began = time
+    return "break" if at - began >= 60 * plan.break_minutes else None
+
+
+def labels_by(store: Store) -> dict[str, int]:
+    """Return how many labels each person gave, in all rounds; those without one are not in it."""
+    query = sa.select(SLOTS.c.person, sa.func.count()).where(SLOTS.c.done.is_(True)).group_by(SLOTS.c.person)
+    with store.reading() as connection:
+        return {row[0]: int(row[1]) for row in connection.execute(query)}
+
+
+def _midnight(at: float) -> float:
+    return at - at % _DAY
+
+
+def _progress(connection: Connection, now_open: Round, name: str, at: float) -> Progress:
+    mine = (SLOTS.c.person == name, SLOTS.c.done.is_(True))
+    today = sa.func.sum(sa.case((SLOTS.c.taken >= _midnight(at), 1), else_=0))
+    done = sa.func.sum(sa.case((SLOTS.c.round == now_open.id, 1), else_=0))
+    counted = connection.execute(sa.select(done, today).where(*mine)).one()
+    left = _left(connection, now_open, name, int(counted[0] or 0))
+    # All of a person's annotations at once: the table has no index by annotator.
+    query = sa.select(
+        *[ANNOTATIONS.c[column] for column in ("response", "round", "active_seconds")], *_HARMFUL
+    )
+    own = (ANNOTATIONS.c.annotator == name, ANNOTATIONS.c.kind == "human")
+    rows = connection.execute(query.where(*own).order_by(ANNOTATIONS.c.id)).all()
+    seconds = [row.active_seconds for row in rows if row.active_seconds is not None]
+    return Progress(
+        done=int(counted[0] or 0),
+        left=left,
+        seconds_left=statistics.median(seconds[-PACE_OF:]) * left if seconds else None,
+        active_seconds=sum(row.active_seconds or 0.0 for row in rows if row.round == now_open.id),
+        today=int(counted[1] or 0),
+        exposures=len({row.response for row in rows if row.harmful} | _folded(connection, name)),
+        overlap=_overlap(connection, now_open, name),
+    )
+
+
+_HARMFUL = (
+    sa.or_(
+        sa.func.coalesce(ANNOTATIONS.c.harm, "none") != "none",
+        sa.func.coalesce(ANNOTATIONS.c.category, "").in_(("harmful_refusal", "harmful_answer")),
+    ).label("harmful"),
+)
+
+
+def _left(connection: Connection, now_open: Round, name: str, done: int) -> int:
+    in_round = SLOTS.c.round == now_open.id
+    # Two counts, not one by groups: an index answers each by itself.
+    all_slots = connection.execute(sa.select(sa.func.count()).where(in_round)).scalar_one()
+    open_slots = sa.select(sa.func.count()).where(in_round, SLOTS.c.done.is_(False))
+    waiting = connection.execute(open_slots).scalar_one()
+    own = math.ceil(all_slots / now_open.plan.annotators) - done
+    people = _at_work(connection, now_open, name)
+    # Where no more people work than each response wants, everyone labels all of them.
+    share = own if people <= now_open.plan.annotators else math.ceil(waiting / people)
+    return max(0, min(own, share, waiting))
+
+
+def _at_work(connection: Connection, now_open: Round, name: str) -> int:
+    """Count who has a slot of the round, and the person."""
+    has_slot = sa.exists().where(SLOTS.c.person == PEOPLE.c.name, SLOTS.c.round == now_open.id)
+    query = sa.select(PEOPLE.c.name).where(PEOPLE.c.revoked.is_(None), has_slot)
+    return len({name, *connection.execute(query).scalars()})
+
+
+def _folded(connection: Connection, name: str) -> set[str]:
+    """Return what was shown to a person and the lexicon flags."""
+    same = sa.and_(ROUND_ITEMS.c.round == SLOTS.c.round, ROUND_ITEMS.c.response == SLOTS.c.response)
+    query = (
+        sa.select(SLOTS.c.response)
+        .join(ROUND_ITEMS, same)
+        .where(SLOTS.c.person == name, ROUND_ITEMS.c.folded.is_(True))
+    )
+    return set(connection.execute(query).scalars())
+
+
+def _overlap(connection: Connection, now_open: Round, name: str) -> float | None:
+    mine, other = SLOTS.alias("mine"), SLOTS.alias("other")
+    shared = sa.exists().where(
+        other.c.round == mine.c.round,
+        other.c.response == mine.c.response,
+        other.c["pass"] == mine.c["pass"],
+        other.c.done.is_(True),
+        other.c.person != name,
+    )
+    of_mine = (mine.c.person == name, mine.c.done.is_(True), mine.c.round == now_open.id)
+    query = sa.select(sa.func.count(), sa.func.sum(sa.case((shared, 1), else_=0))).where(*of_mine)
+    total, both = connection.execute(query).one()
+    return both / total if total else None

@@ -1,0 +1,189 @@
+"""What the lead's page shows: how far the round is, how well people agree, what they confuse, what they flag.
+
+Figures of agreement take a moment, so they are kept until another label comes in.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import sqlalchemy as sa
+
+from servicegap.agreement import Agreement, agreement
+from servicegap.agreement.confusions import Confusion, confusions
+from servicegap.agreement.ratings import collect_ratings
+from servicegap.labelling.ratings import read_ratings
+from servicegap.labelling.rounds import Round, codebook_of
+from servicegap.labelling.texts import Text, read_texts
+from servicegap.records import CATEGORIES
+from servicegap.store import Store
+from servicegap.study import Study
+from servicegap.tables import ADJUDICATIONS, ANNOTATIONS, FLAGS, GOLD_LABELS, PEOPLE, SLOTS
+
+_CONFUSIONS = 5
+_EXAMPLES = 3
+_FLAGS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """Agreement among people, and what it is of.
+
+    Attributes
+    ----------
+    labels : int
+        Labels that were compared.
+    figures : tuple of Agreement
+        As :func:`servicegap.agreement.agreement` gives them.
+    confused : tuple of Confusion
+        The pairs of categories confused most, the worst first.
+    examples : dict of str to Text
+        Response -> its texts, for some of each.
+    """
+
+    labels: int
+    figures: tuple[Agreement, ...]
+    confused: tuple[Confusion, ...]
+    examples: dict[str, Text]
+
+    @property
+    def alpha(self) -> Agreement:
+        """Krippendorff's alpha over everything."""
+        return next(figure for figure in self.figures if figure.measure == "alpha" and not _parts(figure))
+
+    def tables(self, labels: Mapping[str, str]) -> list[Table]:
+        """Return the figures as tables, overall first; `labels` are the categories' names for people."""
+        rows: dict[str, list[tuple[str, Agreement]]] = {heading: [] for heading, *_ in _TABLES.values()}
+        for figure in self.figures:
+            parts = _parts(figure)
+            heading, _, measures = _TABLES.get(tuple(parts), ("", "", ()))
+            if figure.measure in measures:
+                name = " and ".join(labels.get(part, part) for part in parts.values())
+                rows[heading].append((name, figure))
+        # Every category, round, ... with its measures together, in the order of the first.
+        for found in rows.values():
+            order = list(dict.fromkeys(name for name, _ in found))
+            found.sort(key=lambda row: order.index(row[0]))
+        return [Table(heading, what, rows[heading]) for heading, what, _ in _TABLES.values() if rows[heading]]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Figures of one kind, each with what it is of; ``what`` names that, empty = of everything."""
+
+    heading: str
+    what: str
+    rows: list[tuple[str, Agreement]]
+
+
+_TWO = ("percent", "alpha")
+#: What a figure is of -> heading, name of that column, the measures that are shown.
+_TABLES: Mapping[tuple[str, ...], tuple[str, str, Sequence[str]]] = {
+    (): ("Agreement over all", "", ("percent", "cohen", "fleiss", "alpha", "ac1")),
+    ("category",): ("Each category against the rest", "Category", _TWO),
+    ("round",): ("By round", "Round", _TWO),
+    ("background",): ("Within a background", "Background", _TWO),
+    ("background", "other_background"): ("Between backgrounds", "Backgrounds", ("percent", "cohen")),
+    ("annotators",): ("Each two people", "People", ("cohen",)),
+}
+_PARTS = ("category", "group", "round", "background", "other_background")
+
+
+def _parts(figure: Agreement) -> dict[str, str]:
+    """Return what a figure is of: none of it = everything."""
+    parts = {name: getattr(figure, name) for name in _PARTS if getattr(figure, name) is not None}
+    return parts | ({"annotators": " and ".join(figure.annotators)} if figure.annotators else {})
+
+
+@dataclass(slots=True)
+class LiveAgreement:
+    """Agreement that is computed again only when there are other labels; for many threads."""
+
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _of: object = None
+    _found: Agreed | None = None
+
+    def read(self, study: Study, store: Store) -> Agreed:
+        """Return the agreement of the labels that there are now."""
+        with self._lock:
+            now = _state_of_labels(study, store)
+            if self._found is None or now != self._of:
+                self._found, self._of = compute_agreement(study, store), now
+            return self._found
+
+
+def _state_of_labels(study: Study, store: Store) -> object:
+    """Return what changes whenever agreement may: the number of labels, and the backgrounds."""
+    count = sa.select(sa.func.count(), sa.func.max(ANNOTATIONS.c.id)).where(ANNOTATIONS.c.kind == "human")
+    told = sa.select(PEOPLE.c.name, PEOPLE.c.background).order_by(PEOPLE.c.name)
+    with store.reading() as connection:
+        return tuple(connection.execute(count).one()), [tuple(row) for row in connection.execute(told)]
+
+
+def compute_agreement(study: Study, store: Store) -> Agreed:
+    """Compute every figure of agreement of a study's live labels, with intervals over templates."""
+    given = read_ratings(study, store)
+    whole = given.filter(given["pass"] == "whole")
+    ratings = collect_ratings(
+        whole["response"],
+        whole["annotator"],
+        whole["category"],
+        template=whole["template"],
+        group=whole["group"],
+        round=whole["round"],
+        background=whole["background"],
+        categories=CATEGORIES,
+    )
+    found = agreement(ratings, np.random.default_rng(study.plan.seed), level=study.plan.plan.level)
+    confused = confusions(ratings)[:_CONFUSIONS]
+    wanted = [item for each in confused for item in each.items[:_EXAMPLES]]
+    with store.reading() as connection:
+        texts = read_texts(connection, wanted, codebook_of(study))
+    return Agreed(len(whole), found, confused, texts)
+
+
+@dataclass(frozen=True, slots=True)
+class RoundState:
+    """How far a round is: labels given and wanted, and responses settled by the way they were."""
+
+    done: int
+    wanted: int
+    settled: dict[str, int]
+
+
+def read_round_state(store: Store, now_open: Round) -> RoundState:
+    """Count what is done in a round, and what people settled in all rounds."""
+    slots = sa.select(sa.func.count(), sa.func.sum(sa.case((SLOTS.c.done.is_(True), 1), else_=0)))
+    gold = sa.select(GOLD_LABELS.c.source, sa.func.count().label("n")).group_by(GOLD_LABELS.c.source)
+    with store.reading() as connection:
+        wanted, done = connection.execute(slots.where(SLOTS.c.round == now_open.id)).one()
+        settled = {row.source: row.n for row in connection.execute(gold)}
+    return RoundState(int(done or 0), wanted, settled)
+
+
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """A response that somebody wants to talk about; ``decided`` where it was adjudicated since."""
+
+    person: str
+    note: str
+    created: str
+    text: Text | None
+    decided: bool
+
+
+def read_flags(study: Study, store: Store) -> Sequence[Flagged]:
+    """Return the latest flags, the newest first."""
+    decided = sa.exists().where(
+        ADJUDICATIONS.c.response == FLAGS.c.response, ADJUDICATIONS.c.created >= FLAGS.c.created
+    )
+    query = sa.select(FLAGS, decided.label("decided")).order_by(FLAGS.c.id.desc()).limit(_FLAGS)
+    with store.reading() as connection:
+        rows = connection.execute(query).all()
+        texts = read_texts(connection, {row.response for row in rows}, codebook_of(study))
+    return [
+        Flagged(row.person, row.note, row.created, texts.get(row.response), bool(row.decided)) for row in rows
+    ]

@@ -1,0 +1,43 @@
+"""The codebook to read and print, and its decision path, a question to a page."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from servicegap.labelling.people import ROLES, Person
+from servicegap.web.access import allowed
+from servicegap.web.pages import render
+from servicegap.web.site import site_of
+
+
+@allowed(*ROLES)
+def read(request: Request, _person: Person) -> Response:
+    """Show the whole codebook."""
+    codebook = site_of(request).codebook
+    ends = {category.id: category.label for category in codebook.categories}
+    numbers = {question.id: number for number, question in enumerate(codebook.path, 1)}
+    return render(request, "guidelines.html.j2", codebook=codebook, ends=ends, numbers=numbers)
+
+
+@allowed(*ROLES)
+def walk(request: Request, _person: Person) -> Response:
+    """Show one question of the decision path, or the category that it ends in."""
+    codebook = site_of(request).codebook
+    step = request.path_params.get("step", codebook.path[0].id)
+    question = next((each for each in codebook.path if each.id == step), None)
+    end = next((each for each in codebook.categories if each.id == step), None)
+    if question is None and end is None:
+        raise HTTPException(
+            404, "The decision path has no such question; start it again from the guidelines."
+        )
+    return render(request, "path.html.j2", codebook=codebook, question=question, end=end)
+
+
+routes = [
+    Route("/guidelines", read, methods=["GET"]),
+    Route("/guidelines/path", walk, methods=["GET"]),
+    Route("/guidelines/path/{step}", walk, methods=["GET"]),
+]

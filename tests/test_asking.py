@@ -1,0 +1,114 @@
+"""Asking many calls: what ends it early, and what is kept then."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from conftest import SmallStudy
+from test_collect import collected, made, rows, served
+
+from servicegap.asking import REJECTED_AT_FIRST
+from servicegap.collect import collect
+from servicegap.design import build_design
+from servicegap.errors import InputError
+from servicegap.models.protocol import Request
+from servicegap.models.wire import request_body
+from servicegap.records import Condition, Decoding
+from servicegap.store import Store
+from servicegap.tables import RUNS
+
+
+def test_where_every_call_is_rejected_the_collection_ends_and_keeps_nothing(
+    tmp_path: Path,
+) -> None:
+    with served(script=lambda number, body: "400") as server:
+        study = made(tmp_path / "s", server.base_url)
+        ended = collected(study)
+        assert ended.problem is not None
+        assert f"the first {REJECTED_AT_FIRST} calls were all rejected (HTTP 400" in ended.problem
+        assert (ended.stored, ended.unasked) == (0, 60)
+        assert server.calls < 60
+    assert rows(study) == []
+
+
+def test_after_one_answer_rejections_are_final_rows(tmp_path: Path) -> None:
+    with served(script=lambda number, body: "400" if number else "ok") as server:
+        ended = collected(made(tmp_path / "s", server.base_url))
+    assert (ended.answered, ended.rejected, ended.unasked, ended.problem) == (1, 59, 0, None)
+
+
+def test_fewer_calls_than_that_are_kept_though_all_are_rejected(tmp_path: Path) -> None:
+    with served(script=lambda number, body: "400") as server:
+        study = made(tmp_path / "s", server.base_url)
+        assert collect(study, study.store(), build_design(study).prompts[:10]).rejected == 10
+    assert len(rows(study)) == 10
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_first_answer_ends_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    with served(script=lambda n, body: "hang") as server:
+        study = made(tmp_path / "s", server.base_url)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "servicegap", "collect", str(study.folder)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "NO_COLOR": "1"},
+        )
+        deadline = time.monotonic() + 20
+        while not server.calls:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        child.send_signal(number)
+        _, errors = child.communicate(timeout=10)
+    assert child.returncode == 130
+    assert errors.startswith("servicegap: stopped")
+    assert errors.count("\n") == 1
+    store = study.store()
+    with store.reading() as connection:
+        assert connection.scalar(sa.select(RUNS.c.ended)) is not None
+    store.close()
+
+
+def test_a_model_that_cannot_be_asked_is_told_before_any_is(
+    small: SmallStudy, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SERVICEGAP_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with served() as server:
+        small.change(
+            "study.yaml",
+            "    base_url: http://127.0.0.1:9/v1",
+            f"    base_url: {server.base_url}\n  - id: openai:second\n    base_url: https://far.invalid/v1",
+        )
+        study = small.open()
+        with pytest.raises(InputError, match=r"far\.invalid/v1 needs a key"):
+            collect(study, store, build_design(study).prompts)
+        assert server.calls == 0
+
+
+@pytest.mark.parametrize("text", ['a "quoted" \\ name\n\0', "Łukasz 王 \ud800", "plain"])
+@pytest.mark.parametrize("mode", ["chat", "completion"])
+@pytest.mark.parametrize("seed", [None, 5])
+def test_the_body_that_is_written_beforehand_says_what_was_asked(
+    text: str, mode: str, seed: int | None
+) -> None:
+    condition = Condition(
+        "c", None if mode == "completion" else 'be "kind"', "Well,", mode, Decoding(top_p=0.5)
+    )  # type: ignore[arg-type]
+    body = json.loads(request_body("m", Request(text, condition, seed)))
+    asked = body["prompt"] if mode == "completion" else body["messages"][1]["content"]
+    assert asked == (text + "Well," if mode == "completion" else text)
+    assert body.get("seed") == seed
+    assert body["top_p"] == 0.5
+    assert set(body) == {"model", "top_p", "prompt" if mode == "completion" else "messages"} | (
+        set() if seed is None else {"seed"}
+    )

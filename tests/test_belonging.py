@@ -1,0 +1,114 @@
+"""A database outside the study's folder: whose it is, who may write to it, and looking without touching."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from conftest import Ended, SmallStudy
+
+from servicegap.belonging import ID_FILE
+from servicegap.errors import StudyError
+from servicegap.store import open_store
+from servicegap.study import only_one
+
+with_postgres = pytest.mark.skipif(
+    "SERVICEGAP_TEST_POSTGRES" not in os.environ, reason="SERVICEGAP_TEST_POSTGRES has no URL"
+)
+
+
+def test_two_studies_cannot_share_a_database(
+    small: SmallStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVICEGAP_DATABASE", f"sqlite:///{tmp_path / 'team.db'}")
+    small.open().store().close()
+    small.open().store().close()
+    other = SmallStudy(tmp_path / "other")
+    with pytest.raises(StudyError, match=r"team\.db: holds another study than .*other; give each") as error:
+        other.open().store()
+    assert len(str(error.value).splitlines()) == 1
+    assert not (other.folder / ID_FILE).exists()
+    # A copy of the folder is the same study.
+    shutil.copytree(small.folder, tmp_path / "copy")
+    SmallStudy.open(type("Copy", (), {"folder": tmp_path / "copy"})()).store().close()  # type: ignore[arg-type]
+
+
+def test_a_study_may_move_to_a_new_database(
+    small: SmallStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two", "one"):
+        monkeypatch.setenv("SERVICEGAP_DATABASE", f"sqlite:///{tmp_path / name}.db")
+        small.open().store().close()
+    assert (small.folder / ID_FILE).read_text().strip()
+
+
+def test_a_study_of_its_own_folder_needs_no_note(small: SmallStudy) -> None:
+    small.open().store().close()
+    assert not (small.folder / ID_FILE).exists()
+
+
+def test_status_makes_no_database(small: SmallStudy, run: Callable[..., Ended]) -> None:
+    ended = run("status", small.folder)
+    assert (ended.code, ended.out.splitlines()[-1]) == (0, f"next: servicegap collect {small.folder}")
+    assert not list(small.folder.glob("study.db*"))
+
+
+def test_status_does_not_bring_an_old_database_up_to_date(
+    small: SmallStudy, run: Callable[..., Ended]
+) -> None:
+    path = small.folder / "study.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
+        connection.execute("INSERT INTO meta VALUES ('schema', '1')")
+    ended = run("status", small.folder)
+    assert ended.code == 1
+    assert "database version 1" in ended.error
+    assert f"servicegap design {small.folder}" in ended.error
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT value FROM meta").fetchall() == [("1",)]
+        assert connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone() == (
+            1,
+        )
+
+
+def test_without_locks_of_files_a_study_is_held_all_the_same(
+    small: SmallStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # as on Windows
+    with only_one(small.open(), "collector"):
+        assert not (small.folder / ".collector.lock").exists()
+
+
+@with_postgres
+def test_two_folders_are_kept_apart_by_postgresql_even_after_kill_9(
+    small: SmallStudy, tmp_path: Path
+) -> None:
+    url = os.environ["SERVICEGAP_TEST_POSTGRES"]
+    other = SmallStudy(tmp_path / "other").open()
+    first, second = open_store(Path("unused"), url), open_store(Path("unused"), url)
+    with only_one(small.open(), "collector", first):
+        with pytest.raises(StudyError, match="another collector is at work") as error:
+            with only_one(other, "collector", second):
+                raise AssertionError
+        assert "another folder or machine" in str(error.value)
+        with only_one(other, "annotator", second):
+            pass
+    with only_one(other, "collector", second):
+        pass
+    script = (
+        "import os, pathlib; from servicegap.store import open_store; "
+        f"held = open_store(pathlib.Path('x'), {url!r}).held_for('collector'); "
+        "assert held.__enter__(); os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+    with only_one(other, "collector", second):
+        pass
+    first.close()
+    second.close()
