@@ -20,7 +20,8 @@ from servicegap.tables import ANNOTATIONS, GOLD_LABELS
 
 NOON = 1_700_000_000.0 - 1_700_000_000.0 % 86_400 + 43_200
 TEMPLATES = ("s1", "e1", "n1")
-CRITERIA = ("stereotype",)
+#: Three groups of two names, and the control, in each of the templates.
+TOTAL = 21
 
 
 def opened(small: SmallStudy, url: str | None) -> Iterator[Store]:
@@ -35,7 +36,7 @@ def opened(small: SmallStudy, url: str | None) -> Iterator[Store]:
     with engine.begin() as connection:
         connection.exec_driver_sql(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
         connection.exec_driver_sql(f'CREATE SCHEMA "{schema}"')
-    own = sa.make_url(url).update_query_dict({"options": f"-csearch_path={schema}"})
+    own = sa.make_url(url).update_query_dict({"options": f"-csearch_path={schema} -csynchronous_commit=off"})
     store = open_store(Path("unused"), own.render_as_string(hide_password=False))
     yield store
     store.close()
@@ -46,7 +47,7 @@ def opened(small: SmallStudy, url: str | None) -> Iterator[Store]:
 
 @dataclass(frozen=True)
 class Labelled:
-    """A study with 39 responses (13 signals x 3 templates), an automatic label each, and its database."""
+    """A study with TOTAL responses (7 signals x 3 templates), an automatic label each, and its database."""
 
     small: SmallStudy
     store: Store
@@ -77,9 +78,7 @@ class Labelled:
         return item
 
     def save(self, person: Person, item: Item, category: Category = "answer", at: float = NOON) -> int:
-        return save_label(
-            self.study, self.store, person, item.response, item.pass_, category=category, at=at
-        )
+        return save_label(self.study, self.store, person, item.response, item.pass_, category=category, at=at)
 
     def label_all(
         self,
@@ -91,13 +90,9 @@ class Labelled:
         """Let a person label all that is left for them, or the next `most`; 10 seconds each."""
         study, items = self.study, []
         while len(items) < most and (item := next_item(study, self.store, person, at=at)):
-            if item.pass_ == "harm":
-                label = {"category": None, "harm": "none"}
-            else:
-                label = {"category": choose(item)}
-            save_label(
-                study, self.store, person, item.response, item.pass_, active_seconds=3.0, at=at, **label
-            )  # type: ignore[arg-type]  # made above, by pass
+            label = {"harm": "none"} if item.pass_ == "harm" else {"category": choose(item)}
+            label |= {"active_seconds": 3.0, "at": at}
+            save_label(study, self.store, person, item.response, item.pass_, **{"category": None, **label})  # type: ignore[arg-type]
             items.append(item)
             at += 10
         return items
@@ -118,7 +113,7 @@ def make(small: SmallStudy, store: Store, samples: int = 1) -> Labelled:
     small.change("study.yaml", "samples: 2", f"samples: {samples}")
 
     def answer(call: Call, signal: Signal, template: Template) -> Answer | None:
-        if template.id not in TEMPLATES:
+        if template.id not in TEMPLATES or signal.commonness == "rare":
             return None
         text = f"{signal.text} went home." if call.sample == 0 else "some text"
         return Answer(category="refusal" if signal.group == "South" else "answer", text=text)

@@ -18,6 +18,8 @@ import polars as pl
 import pytest
 
 from servicegap.annotators import ANNOTATORS, Judgement, OfflineAnnotator
+from servicegap.annotators.fitted import FittedModels, save_fitted
+from servicegap.annotators.text_model import TextModel
 from servicegap.errors import InputError, ServicegapError
 from servicegap.label import ADDED, LabelledTable, TextColumns, label_table
 from servicegap.records import CATEGORIES
@@ -356,7 +358,7 @@ def test_a_table_that_changes_meanwhile_is_noticed(tmp_path: Path) -> None:
 BAD_FILES = {
     "empty.csv": (b"", "the file is empty"),
     "header.csv": (b"asked,said\n", "no rows; write one response a row"),
-    "ragged.csv": (b"asked,said\na,b\nc\nd,e,f\n", "ragged.csv:3: 1 fields.*ragged.csv:4: 3 fields"),
+    "ragged.csv": (b"asked,said\na,b\nc\nd,e,f\n", "ragged.csv:3: 1 field,.*ragged.csv:4: 3 fields"),
     "quote.csv": (b'asked,said\na,"b\nc,d\n', r"quote.csv:2: not CSV from here on"),
     "twice.csv": (b"asked,said,said\na,b,c\n", "columns of one name: said;"),
     "taken.csv": (b"asked,said,category,p_answer\na,b,c,d\n", "has already: category, p_answer"),
@@ -451,6 +453,36 @@ def test_batches_of_long_rows_are_short(tmp_path: Path, monkeypatch: pytest.Monk
 def _letters(seed: int) -> str:
     """Return letters that no compression makes few."""
     return "".join(hashlib.sha256(f"{seed} {part}".encode()).hexdigest() for part in range(15))
+
+
+def test_an_annotator_fitted_in_a_study_labels_any_table(tmp_path: Path, run: Callable[..., Any]) -> None:
+    source = write(tmp_path / "in.csv", rows(8))
+    options = ("label", source, "--prompt", "asked", "--response", "said", "--annotator", "fitted")
+    out = tmp_path / "out.csv"
+    alone = run(*options, "--out", out)
+    assert (alone.code, "'fitted' belongs to a study" in alone.error) == (2, True)
+    assert "no annotator is fitted yet" in run(*options, "--out", out, "--study", tmp_path).error
+    # Learned: whatever is said, it is a failure.
+    model = TextModel(
+        terms=(),
+        idf=(),
+        term_scale=1.0,
+        categories=(0, 2),
+        intercept=(0.0, 9.0),
+        default_weights=((0.0,) * 6,) * 2,
+        term_weights=((), ()),
+        share=1.0,
+        temperature=1.0,
+    )
+    version = OfflineAnnotator.version
+    fitted = FittedModels(version="abc", default_version=version, fold_of_template={}, models=(model, model))
+    save_fitted(tmp_path, fitted)
+    ended = run(*options, "--out", out, "--study", tmp_path)
+    assert ended.code == 0, ended.err
+    found = read(out)
+    assert {(row["category"], row["annotator"], row["annotator_version"]) for row in found} == {
+        ("failure", "fitted", "abc")
+    }
 
 
 class QuickAnnotator(OfflineAnnotator):

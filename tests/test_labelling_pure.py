@@ -34,7 +34,9 @@ def test_two_passes_make_one_category(quality: str) -> None:
 
 
 def test_what_carries_harm_already_is_not_composed() -> None:
-    with pytest.raises(DataError, match="'harmful_refusal' is no category of the quality pass; allowed: answer"):
+    with pytest.raises(
+        DataError, match="'harmful_refusal' is no category of the quality pass; allowed: answer"
+    ):
         compose("harmful_refusal", "none")
 
 

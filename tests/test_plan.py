@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -186,3 +188,16 @@ def test_a_study_without_responses_is_told(run: Run, small: SmallStudy) -> None:
     ended = run("plan", "--from", small.folder)
     assert ended.code == 2
     assert "collect or import some first" in ended.error
+
+
+def test_the_plot_shows_every_line_of_the_table(tmp_path: Path, run: Callable[..., Ended]) -> None:
+    path = tmp_path / "plots" / "plan.svg"
+    ended = run("plan", "--gap", "0.15", "--share-labelled", "0.2", "--plot", path)
+    assert ended.code == 0, ended.err
+    drawn = path.read_text(encoding="utf-8")
+    assert drawn.count("templates</text>") == 6
+    assert "20% of responses labelled by people" in drawn
+    found = ElementTree.fromstring(drawn)
+    described = next(node.text for node in found.iter() if node.tag.endswith("desc"))
+    assert described is not None
+    assert described.startswith("[1] 24 templates: 4 names ")

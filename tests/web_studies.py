@@ -69,7 +69,9 @@ def add_ready(store: Store, name: str, role: Role) -> str:
     return token
 
 
-def make_team(small: SmallStudy, store: Store, *, ready: bool = True, hosts: tuple[str, ...] = (HOST,)) -> Team:
+def make_team(
+    small: SmallStudy, store: Store, *, ready: bool = True, hosts: tuple[str, ...] = (HOST,)
+) -> Team:
     """Serve `small` to an annotator, an adjudicator and a lead, named as their roles."""
     add = add_ready if ready else add_person
     tokens = {role: str(add(store, role, role)) for role in ROLES}

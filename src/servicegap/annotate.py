@@ -64,15 +64,19 @@ def annotate(
 
     Raises
     ------
+    StudyError
+        If another command is annotating the study.
     ModelError
         If a judge could not be asked to the end; all that it answered is kept.
     """
     codebook = _codebook(study)
-    done = [_annotate(store, "provider", "1", _blocked(True), lambda row: _by_provider(row, codebook.hash))]
-    for name in study.plan.annotators:
-        done.append(annotate_with(study, store, create_annotator(name, study.folder)))
-    if study.plan.judges:
-        with only_one(study, "annotator", store):
+    with only_one(study, "annotator", store):
+        done = [
+            _annotate(store, "provider", "1", _blocked(True), lambda row: _by_provider(row, codebook.hash))
+        ]
+        for name in study.plan.annotators:
+            done.append(annotate_with(study, store, create_annotator(name, study.folder)))
+        if study.plan.judges:
             done += _annotate_by_judges(study, store, codebook, watch, announce)
     return [each for each in done if each.added or each.failed]
 

@@ -71,7 +71,7 @@ def _acts(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[st
         yield name, 1.0
         yield f"{name} late", min(at, 6) / 6
         yield f"{name} {task}", 1.0
-        yield f"{name} asked for harm", float(_asks_for_harm(prompt))
+        yield f"{name} asked for harm", float(prompt.asks_for_harm)
     for name, present in (
         ("apologises", response.apologises),
         ("asks back", response.asks_back),
@@ -84,7 +84,7 @@ def _acts(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[st
     ):
         yield name, float(present)
         yield f"{name} {task}", float(present)
-    yield "lectures first asked for harm", float(response.lectures_first and _asks_for_harm(prompt))
+    yield "lectures first asked for harm", float(response.lectures_first and prompt.asks_for_harm)
     yield "argues", float(prompt.argues)
     yield "turns", float(turns(response))
     sentences = max(1, response.n_sentences)
@@ -94,7 +94,7 @@ def _acts(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[st
     yield "only chat", float(response.n_chat == response.n_sentences)
     urges = min(2, response.n_urges)
     yield "urges", urges / 2
-    yield "urges asked for harm", urges / 2 * _asks_for_harm(prompt)
+    yield "urges asked for harm", urges / 2 * prompt.asks_for_harm
     yield "urges unasked", urges / 2 * (not prompt.harm_words)
 
 
@@ -112,13 +112,13 @@ def _service(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple
     yield "served before", before
     yield "served before turned", before * turned
     yield "served after", after
-    yield "served after asked for harm", after * _asks_for_harm(prompt)
+    yield "served after asked for harm", after * prompt.asks_for_harm
     yield "nothing new", float(response.new_words == 0)
     yield "little new", float(0 < response.new_words < 3)
     listed = min(response.list_items, 3) / 3
     yield "list", listed
     yield "list turned", listed * turned
-    yield "list asked for harm", listed * turned * _asks_for_harm(prompt)
+    yield "list asked for harm", listed * turned * prompt.asks_for_harm
     if prompt.task == "blank":
         yield "fills not", float(response.fills == 0)
         yield "fills weakly", float(0 < response.fills <= 1)
@@ -135,12 +135,12 @@ def _service(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple
     yield "no overlap", float(response.overlap == 0)
     yield "overlap turned", response.overlap * turned
     yield "offered overlap", response.offered_overlap
-    yield "offered overlap asked for harm", response.offered_overlap * _asks_for_harm(prompt)
+    yield "offered overlap asked for harm", response.offered_overlap * prompt.asks_for_harm
 
 
 def _harm(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[str, float]]:
     yield "harm words", float(prompt.harm_words)
-    yield "asks for harm", float(_asks_for_harm(prompt))
+    yield "asks for harm", float(prompt.asks_for_harm)
     yield "names group", float(response.names_group)
     yield "generalises", float(response.generalises)
     if prompt.harm_words:  # what the prompt speaks of, the response may
@@ -158,10 +158,6 @@ def _harm(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[st
         yield f"{name} any", float(count > 0)
         if prompt.task == "blank":
             yield f"{name} blank", count
-
-
-def _asks_for_harm(prompt: PromptReading) -> bool:
-    return prompt.harm_words and prompt.persons
 
 
 def turns(response: ResponseReading) -> bool:

@@ -78,8 +78,8 @@ class PromptReading:
         Finds the words just before the blank with something in the blank's place after them.
     harm_words : bool
         The prompt speaks of harm or crime itself, so that an answer may.
-    persons : bool
-        It speaks of people: of harm words, those about people mostly ask for harm.
+    asks_for_harm : bool
+        It seems to want harm done, not only to speak of it.
     argues : bool
         It wants reasons for a claim about what ought to be.
     """
@@ -89,7 +89,7 @@ class PromptReading:
     words: frozenset[str]
     before_blank: re.Pattern[str] | None
     harm_words: bool
-    persons: bool
+    asks_for_harm: bool
     argues: bool
 
 
@@ -104,17 +104,23 @@ def read_prompt(prompt: str) -> PromptReading:
     blank = BLANK.search(text)
     if blank:
         return PromptReading(
-            "blank", text, words, _tail_pattern(text[: blank.start()]), harm_words, True, argues=False
+            "blank", text, words, _tail_pattern(text[: blank.start()]), harm_words, False, argues=False
         )
-    persons = not lexicon.PERSON_WORDS.isdisjoint(words)
     argues = "why" in words and _OUGHT.search(text) is not None
-    return PromptReading(_task(text), text, words, None, harm_words, persons, argues)
+    return PromptReading(_task(text), text, words, None, harm_words, _asks_for_harm(text, words), argues)
 
 
 def normal(text: str) -> str:
     """Return the text in lower case, with straight apostrophes, single spaces and without NUL."""
     text = text.replace("\0", "").replace("’", "'").replace("‘", "'").lower()
     return re.sub(r"[^\S\n]+", " ", text).strip()
+
+
+def _asks_for_harm(text: str, words: frozenset[str]) -> bool:
+    if lexicon.ABOUT_HARM.search(text):
+        return False
+    on_people = not lexicon.PERSON_WORDS.isdisjoint(words) and lexicon.ACTS_ON_PEOPLE.search(text)
+    return bool(on_people or lexicon.ALWAYS_HARM.search(text))
 
 
 def count_suspicious(words: frozenset[str] | set[str]) -> int:

@@ -78,3 +78,50 @@ def check(folder: Path, as_json: bool) -> None:
         click.echo(f"No automatic annotator has judged a response of {folder} yet.")
     else:
         click.echo("\n\n".join(map(check_text, found)))
+
+
+@annotator.command(cls=ExampleCommand, epilog="servicegap annotator plan my-study --width 12 --open")
+@folder_argument
+@click.option(
+    "--width",
+    type=click.FloatRange(0, 100, min_open=True),
+    help="Target for half the width of the planned gaps' intervals, in points (± POINTS).",
+    metavar="POINTS",
+)
+@click.option("--labels", type=click.IntRange(1), help="New labels.  [default: what --width takes, or 300]")
+@click.option(
+    "--open", "open_it", is_flag=True, help="Open a round of labelling with these responses; keep the target."
+)
+@json_option
+def plan(folder: Path, width: float | None, labels: int | None, open_it: bool, as_json: bool) -> None:
+    """Plan which responses people label next, so that the planned gaps become surer fastest.
+
+    More labels where the annotator is unsure; every response keeps a known chance. Says how many labels a
+    width takes, and when no number of labels reaches it.
+    """
+    from servicegap.label_plan import plan_labels, write_target
+    from servicegap.label_plan.words import plan_sentences
+    from servicegap.labelling.rounds import open_round
+    from servicegap.study import open_study
+
+    study = open_study(folder)
+    store = study.store()
+    found = plan_labels(study, store, width=None if width is None else width / 100, labels=labels)
+    if open_it:
+        opened = open_round(study, store, responses=found.drawn)
+        if found.width is not None:
+            write_target(store, found.width)
+    if as_json:
+        print_json(
+            {name: getattr(found, name) for name in found.__slots__ if name != "drawn"}
+            | {"responses": found.drawn.filter("drawn")["response"].to_list()}
+        )
+        return
+    for sentence in plan_sentences(found):
+        click.echo(sentence)
+    if open_it:
+        click.echo(f"Round {opened.id} is open; people label it with: servicegap serve {folder}")
+    else:
+        click.echo(
+            f"To open a round with them: servicegap annotator plan {folder} --labels {found.labels} --open"
+        )

@@ -128,7 +128,7 @@ def open_round(
     store : Store
     responses : sequence of str or polars.DataFrame, optional
         Which responses to ask about, instead of drawing them by the plan. A sequence: these, with chance 1. A
-        table: ``response, probability`` and, where not all were drawn, ``drawn``.
+        table: ``response, probability`` and, where not all were drawn, ``drawn``; strata in ``stratum``.
     plan : LabellingPlan, optional
         Another plan than the study's.
 

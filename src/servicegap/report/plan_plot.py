@@ -5,6 +5,7 @@ Not here: the figures (servicegap.plan).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from servicegap.study import write_text_whole
 
 _PLOT = Width(plot=560, label=0, text=120, characters=88)
 _HEIGHT = 340
+#: The least distance of two labels, in pixels.
+_LINE = 15
 _COLOURS = (MARK, NAIVE, MUTED)
 _DASHES = ((1, 0), (6, 3), (2, 2))
 
@@ -67,6 +70,7 @@ def _specified(planned: Planned, width: Width) -> dict[str, Any]:
     lines = _lines(planned)
     most_names = max((point["names"] for *_, points in lines for point in points), default=32.0)
     most_gap = max((point["gap"] for *_, points in lines for point in points), default=10.0)
+    top = 5 * (most_gap // 5 + 1)
     canvas = Canvas(width, _HEIGHT)
     x = alt.X(
         "names:Q",
@@ -75,7 +79,7 @@ def _specified(planned: Planned, width: Width) -> dict[str, Any]:
     )
     y = alt.Y(
         "gap:Q",
-        scale=alt.Scale(domain=[0, 5 * (most_gap // 5 + 1)], nice=False),
+        scale=alt.Scale(domain=[0, top], nice=False),
         axis=alt.Axis(title="smallest gap found, points", tickCount=8, format="d"),
     )
     layers = []
@@ -86,10 +90,10 @@ def _specified(planned: Planned, width: Width) -> dict[str, Any]:
             "strokeDash": list(_DASHES[source % len(_DASHES)]),
             "strokeWidth": min(thickness[number], 4),
         }
-        layers.append(canvas.layer(points).mark_line(point={"filled": True}, **style).encode(x=x, y=y))
-        end = max(points, key=lambda point: point["names"])
-        label = [{**end, "text": f"[{source + 1}] {number} templates"}]
-        layers.append(canvas.layer(label).mark_text(align="left", dx=8).encode(x=x, y=y, text=TEXT))
+        points_too = {"filled": True, "color": style["color"]}
+        layers.append(canvas.layer(points).mark_line(point=points_too, **style).encode(x=x, y=y))
+    labels = canvas.layer(_labels(lines, apart=_LINE / _HEIGHT * top))
+    layers.append(labels.mark_text(align="left", dx=8).encode(x=x, y=y, text=TEXT))
     wanted = [{"gap": 100 * planned.question.gap}]
     layers.append(canvas.layer(wanted).mark_rule(color=INK, strokeWidth=1).encode(y=y))
     key = [f"[{number}] {source.source}" for number, source in enumerate(planned.sources, 1)]
@@ -98,6 +102,22 @@ def _specified(planned: Planned, width: Width) -> dict[str, Any]:
         f"matters, {100 * planned.question.gap:g} points; lines below it find it"
     )
     return canvas.specification(layers, key)
+
+
+def _labels(
+    lines: Sequence[tuple[int, int, list[dict[str, float]]]], apart: float
+) -> list[dict[str, float | str]]:
+    """Return what stands at the right end of each line, the upper ones moved up where they would touch."""
+    ends = [
+        (max(points, key=lambda point: point["names"]), f"[{source + 1}] {number} templates")
+        for source, number, points in lines
+    ]
+    placed: list[dict[str, float | str]] = []
+    lowest = -apart
+    for end, text in sorted(ends, key=lambda each: each[0]["gap"]):
+        lowest = max(end["gap"], lowest + apart)
+        placed.append({"names": end["names"], "gap": lowest, "text": text})
+    return placed
 
 
 def _asked(planned: Planned) -> str:

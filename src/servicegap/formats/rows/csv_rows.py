@@ -50,13 +50,15 @@ class CsvReader:
         wrong = rows = 0
         for line, record in records:
             rows += 1
-            if len(record) != len(columns):
-                wrong += 1
-                if wrong <= SHOWN:
-                    problems.append(
-                        f"{self.path}:{line}: {len(record)} fields, and the first line names {len(columns)} "
-                        f"columns; write as many ({_QUOTES})"
-                    )
+            if len(record) == len(columns):
+                continue
+            wrong += 1
+            if wrong <= SHOWN:
+                fields = f"{len(record)} field{'' if len(record) == 1 else 's'}"
+                problems.append(
+                    f"{self.path}:{line}: {fields}, and the first line names {len(columns)} columns; write "
+                    f"as many ({_QUOTES})"
+                )
         if problems:
             raise InputError(*shown(problems, wrong))
         return Layout(dict.fromkeys(columns, str), rows)
