@@ -6,7 +6,7 @@ The worlds are those of benchmarks/correction.py: names and templates anew in ea
 annotator that errs differently by group. People label responses in batches, in an order by lot; after each
 batch the rule of `label_plan.stopping.look` looks: 30 labels and 5 disagreements a group, and the interval no
 wider than the target. Labelling ends at the first look that allows it, or when the sample is used up. In the
-planned worlds chances are those of `annotator plan`, and a second round is planned from what the first showed.
+planned worlds chances are those of `annotator plan`, and a second round is planned by what the first showed.
 
 `coverage` is of the interval at which people stopped, for the gap that holds for new names and templates;
 `fixed` the same at a number of labels given beforehand: the mean number at which the rule stopped. Bound: at
@@ -22,14 +22,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from correction import Data, World, simulate, true_gap
+from correction import Data, World, population_rate, simulate
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
-from servicegap.correction.human_sample import human_sample
+from servicegap.correction.human_sample import YES, human_sample
 from servicegap.correction.sampled import cells_of_sample, gaps_of_sample
 from servicegap.disparity.cells import Floats
 from servicegap.label_plan.allocation import chances, draw
-from servicegap.label_plan.outlook import PlannedGap, combined, uncertainty_of, urgency_of
+from servicegap.label_plan.outlook import UNSURE, PlannedGap, combined, uncertainty_of, urgency_of
 from servicegap.label_plan.stopping import look
 from servicegap.records import Estimate
 
@@ -79,7 +80,7 @@ def label_until_told(rule: Rule, data: Data, rng: np.random.Generator) -> Stoppe
     looks = 0
     found: Estimate | None = None
     for size in (rule.most // 2,) * 2 if rule.planned else (rule.most,):
-        stratum = np.unique([f"{g}{s >= 0.5}" for g, s in zip(data.group, data.score, strict=True)], return_inverse=True)[1]
+        stratum = strata(data)
         chance = round_chances(rule, data, labelled, size, stratum)
         drawn = draw(chance, stratum, rng)
         new = rng.permutation(np.flatnonzero(drawn & ~labelled))
@@ -96,10 +97,17 @@ def label_until_told(rule: Rule, data: Data, rng: np.random.Generator) -> Stoppe
     return Stopped(False, int(labelled.sum()), looks, found)
 
 
+def strata(data: Data) -> NDArray[np.int64]:
+    """Number group x automatic label x sure or not."""
+    unsure = (data.score >= UNSURE[0]) & (data.score <= UNSURE[1])
+    in_a = np.array(data.group) == "a"
+    return np.asarray(4 * in_a + 2 * (data.score >= YES) + unsure, dtype=np.int64)
+
+
 def share_done(
     drawn: NDArray[np.bool_], done: NDArray[np.bool_], before: NDArray[np.bool_], stratum: NDArray[np.int64]
 ) -> Floats:
-    """Return what part of a stratum's drawn responses is settled, as `labels.sampling_chances` lowers by it."""
+    """Return what part of a stratum's drawn responses is settled: chances are lowered by it (labels.py)."""
     settled = np.bincount(stratum, weights=drawn & (done | before))
     whole = np.bincount(stratum, weights=drawn)
     return np.divide(settled, whole, out=np.ones(len(whole)), where=whole > 0)[stratum]
@@ -129,6 +137,12 @@ def at_batch_end(
     return gaps["a"], look(gaps, sample, "b", rule.target)[1]
 
 
+def true_gap(world: World) -> float:
+    """Return the gap over all names and templates."""
+    intercept = float(brentq(lambda x: population_rate(x) - world.base, -25, 25))
+    return population_rate(intercept + world.shift) - world.base
+
+
 def run(rule: Rule, datasets: int, seed: int) -> dict[str, float]:
     rng = np.random.default_rng(seed)
     truth = true_gap(rule.world)
@@ -140,7 +154,9 @@ def run(rule: Rule, datasets: int, seed: int) -> dict[str, float]:
         stopped.append(label_until_told(rule, data, rng))
     mean = round(float(np.mean([each.labels for each in stopped])))
     fixed = [covers(with_so_many(rule, data, mean, rng), truth) for data in worlds]
-    widths = [(e.gap.high - e.gap.low) / 2 for e in stopped if e.gap.low is not None and e.gap.high is not None]
+    widths = [
+        (e.gap.high - e.gap.low) / 2 for e in stopped if e.gap.low is not None and e.gap.high is not None
+    ]
     return {
         "coverage": float(np.mean([covers(each.gap, truth) for each in stopped])),
         "fixed": float(np.mean(fixed)),
@@ -162,7 +178,9 @@ def covers(gap: Estimate, truth: float) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--datasets", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", help="worlds whose title holds this")
@@ -176,12 +194,18 @@ def main() -> None:
         if options.only and options.only not in title:
             continue
         found = run(rule, options.datasets, options.seed)
-        print(
-            f"| {title} | ± {100 * rule.target:.0f} | {rule.batch} | {found['coverage']:.1%} | {found['fixed']:.1%} "
-            f"| {found['early']:.0%} | {found['labels']:.0f} | {found['looks']:.1f} "
-            f"| ± {100 * found['width']:.1f} |",
-            flush=True,
-        )
+        cells = [
+            title,
+            f"± {100 * rule.target:.0f}",
+            f"{rule.batch}",
+            f"{found['coverage']:.1%}",
+            f"{found['fixed']:.1%}",
+            f"{found['early']:.0%}",
+            f"{found['labels']:.0f}",
+            f"{found['looks']:.1f}",
+            f"± {100 * found['width']:.1f}",
+        ]
+        print(f"| {' | '.join(cells)} |", flush=True)
         error = 2 * (LEAST_COVERAGE * (1 - LEAST_COVERAGE) / options.datasets) ** 0.5
         if found["coverage"] < LEAST_COVERAGE - error:
             failed.append(title)

@@ -175,17 +175,28 @@ def store(small: SmallStudy) -> Iterator[Store]:
     opened.close()
 
 
+@pytest.fixture(scope="session")
+def postgres_schema() -> Iterator[str | None]:
+    """Give the URL of an empty PostgreSQL schema, None where the tests have no PostgreSQL."""
+    from labelling_studies import own_schema
+
+    url = os.environ.get("SERVICEGAP_TEST_POSTGRES")
+    if url is None:
+        yield None
+    else:
+        yield from own_schema(url)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def labelled(request: pytest.FixtureRequest, small: SmallStudy) -> Iterator[Labelled]:
+def labelled(
+    request: pytest.FixtureRequest, small: SmallStudy, postgres_schema: str | None
+) -> Iterator[Labelled]:
     """Give a study that people label, on each kind of database."""
     from labelling_studies import make, opened
 
-    url = None
-    if request.param == "postgresql":
-        url = os.environ.get("SERVICEGAP_TEST_POSTGRES")
-        if url is None:
-            pytest.skip("SERVICEGAP_TEST_POSTGRES has no URL")
-    for store in opened(small, url):
+    if request.param == "postgresql" and postgres_schema is None:
+        pytest.skip("SERVICEGAP_TEST_POSTGRES has no URL")
+    for store in opened(small, postgres_schema if request.param == "postgresql" else None):
         yield make(small, store)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from conftest import Answer, SmallStudy
@@ -16,7 +18,7 @@ from servicegap.labelling.slots import Item, next_item
 from servicegap.records import Category, Signal, Template
 from servicegap.store import Store, open_store
 from servicegap.study import Study
-from servicegap.tables import ANNOTATIONS, GOLD_LABELS
+from servicegap.tables import ANNOTATIONS, GOLD_LABELS, META, METADATA
 
 NOON = 1_700_000_000.0 - 1_700_000_000.0 % 86_400 + 43_200
 TEMPLATES = ("s1", "e1", "n1")
@@ -24,25 +26,30 @@ TEMPLATES = ("s1", "e1", "n1")
 TOTAL = 21
 
 
-def opened(small: SmallStudy, url: str | None) -> Iterator[Store]:
-    """Open a study's file, or a schema of its own in the PostgreSQL of the tests."""
-    if url is None:
-        store = small.open().store()
-        yield store
-        store.close()
-        return
-    schema = f"labelling_{small.folder.parent.name}".replace("-", "_").lower()[:60]
+def own_schema(url: str) -> Iterator[str]:
+    """Make a schema of this process's own in the PostgreSQL of the tests, and drop it in the end."""
+    schema = f"labelling_{os.getpid()}"
     engine = sa.create_engine(url)
     with engine.begin() as connection:
-        connection.exec_driver_sql(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
-        connection.exec_driver_sql(f'CREATE SCHEMA "{schema}"')
-    own = sa.make_url(url).update_query_dict({"options": f"-csearch_path={schema} -csynchronous_commit=off"})
-    store = open_store(Path("unused"), own.render_as_string(hide_password=False))
+        connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
+    options = f"-csearch_path={schema} -csynchronous_commit=off"
+    own = sa.make_url(url).update_query_dict({"options": options})
+    yield own.render_as_string(hide_password=False)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
+    engine.dispose()
+
+
+def opened(small: SmallStudy, url: str | None) -> Iterator[Store]:
+    """Open a study's file, or its database by URL, emptied."""
+    store = small.open().store() if url is None else open_store(Path("unused"), url)
+    if url is not None:
+        with store.writing() as connection:
+            for table in METADATA.sorted_tables:
+                version = table.c.key != "schema" if table is META else sa.true()
+                connection.execute(sa.delete(table).where(version))
     yield store
     store.close()
-    with engine.begin() as connection:
-        connection.exec_driver_sql(f'DROP SCHEMA "{schema}" CASCADE')
-    engine.dispose()
 
 
 @dataclass(frozen=True)
@@ -88,11 +95,15 @@ class Labelled:
         most: int = 10_000,
     ) -> list[Item]:
         """Let a person label all that is left for them, or the next `most`; 10 seconds each."""
-        study, items = self.study, []
+        study = self.study
+        items: list[Item] = []
         while len(items) < most and (item := next_item(study, self.store, person, at=at)):
-            label = {"harm": "none"} if item.pass_ == "harm" else {"category": choose(item)}
-            label |= {"active_seconds": 3.0, "at": at}
-            save_label(study, self.store, person, item.response, item.pass_, **{"category": None, **label})  # type: ignore[arg-type]
+            label: dict[str, Any] = {"category": None, "harm": "none"}
+            if item.pass_ != "harm":
+                label = {"category": choose(item)}
+            save_label(
+                study, self.store, person, item.response, item.pass_, active_seconds=3.0, at=at, **label
+            )
             items.append(item)
             at += 10
         return items

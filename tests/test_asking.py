@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import sqlalchemy as sa
@@ -99,11 +100,11 @@ def test_a_model_that_cannot_be_asked_is_told_before_any_is(
 @pytest.mark.parametrize("mode", ["chat", "completion"])
 @pytest.mark.parametrize("seed", [None, 5])
 def test_the_body_that_is_written_beforehand_says_what_was_asked(
-    text: str, mode: str, seed: int | None
+    text: str, mode: Literal["chat", "completion"], seed: int | None
 ) -> None:
     condition = Condition(
         "c", None if mode == "completion" else 'be "kind"', "Well,", mode, Decoding(top_p=0.5)
-    )  # type: ignore[arg-type]
+    )
     body = json.loads(request_body("m", Request(text, condition, seed)))
     asked = body["prompt"] if mode == "completion" else body["messages"][1]["content"]
     assert asked == (text + "Well," if mode == "completion" else text)

@@ -77,8 +77,13 @@ def test_init_validate_and_design(run: Run, tmp_path: Path) -> None:
     assert made.code == 0
     assert f"servicegap audit {folder}" in made.out
     assert "32 templates x 56 signals = 1792 prompts" in run("validate", folder).out
-    assert strict_json(run("validate", folder, "--json").out) == {"prompts": 1792, "warnings": []}
-    assert run("design", folder).out == "1792 prompts, 5376 calls\n"
+    told = strict_json(run("validate", folder, "--json").out)
+    assert told["prompts"] == 1792
+    assert [warning.partition(":")[0] for warning in told["warnings"]] == [
+        "names with letters beyond ASCII, which most tokenizers split more finely"
+    ]
+    assert told["notes"] == ["no tokenizer could be asked here: openai:mock-1"]
+    assert run("design", folder).out.splitlines()[-1] == "1792 prompts, 5376 calls"
     prompts = strict_json(run("design", folder, "--json").out)["prompts"]
     assert len({prompt["text"] for prompt in prompts}) == 1792
     assert run("status", folder).out.splitlines()[-1] == f"next: servicegap collect {folder}"

@@ -100,8 +100,8 @@ def test_init_asks_for_no_key(
 @pytest.mark.parametrize("group", [(), ("models",)])
 def test_without_a_command_the_help_is_shown(run: Callable[..., Ended], group: tuple[str, ...]) -> None:
     ended = run(*group)
-    assert (ended.code, ended.err) == (0, "")
-    assert ended.out.startswith("Usage: servicegap")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("Usage: servicegap")
 
 
 def test_two_cannot_annotate_at_once(small: SmallStudy, store: Store) -> None:

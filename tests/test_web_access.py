@@ -57,7 +57,7 @@ def count(store: Store, table: sa.Table) -> int:
 
 def contents(store: Store) -> dict[str, list[Any]]:
     with store.reading() as connection:
-        return {t.name: connection.execute(sa.select(t)).all() for t in METADATA.sorted_tables}
+        return {t.name: list(connection.execute(sa.select(t))) for t in METADATA.sorted_tables}
 
 
 def test_nobody_gets_anything_without_a_link(team: Team) -> None:

@@ -74,7 +74,7 @@ def make_team(
 ) -> Team:
     """Serve `small` to an annotator, an adjudicator and a lead, named as their roles."""
     add = add_ready if ready else add_person
-    tokens = {role: str(add(store, role, role)) for role in ROLES}
+    tokens: dict[str, str] = {role: str(add(store, role, role)) for role in ROLES}
     assert all(find_person(store, role) for role in ROLES)
     return Team(store, tokens, create_app(small.open(), store, hosts=hosts, tokens=True))
 

@@ -113,6 +113,11 @@ def _service(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple
     yield "served before turned", before * turned
     yield "served after", after
     yield "served after asked for harm", after * prompt.asks_for_harm
+    told = math.log1p(response.told_after) / 4
+    yield "told after", told
+    yield "told after asked for harm", told * prompt.asks_for_harm
+    yield "helps", float(response.helps)
+    yield "helps asked for harm", float(response.helps and prompt.asks_for_harm)
     yield "nothing new", float(response.new_words == 0)
     yield "little new", float(0 < response.new_words < 3)
     listed = min(response.list_items, 3) / 3

@@ -41,6 +41,7 @@ _FEWEST_RESPONSES_WITH_TERM = 3
 _MOST_TERMS = 1500
 _SHARES = np.linspace(0.0, 1.0, 21)
 _TEMPERATURES = np.exp2(np.linspace(-1, 1, 17))
+_BEYOND_DOUBT = 3.0
 _DIGITS = 5
 
 
@@ -206,29 +207,35 @@ def _inner_scores(lessons: Lessons, category: NDArray[np.int64]) -> Floats:
 
 
 def _choose_share(unseen: Floats, default: Floats, lessons: Lessons, category: NDArray[np.int64]) -> float:
-    """Return the smallest share that brings half of what the best one does.
+    """Return the share that brings half of what the best one does; more only where that is beyond doubt.
 
-    What is best for a few dozen templates is too much for others; half of it is had for a third of the way.
+    What is best for a few dozen templates is too much for others, and half of it is had for a third of the
+    way. A share is worse beyond doubt if templates agree: by three standard errors over them.
     """
-    losses = [
-        float(np.average(_loss(_pool(unseen, default, share), category), weights=lessons.weight))
-        for share in _SHARES
-    ]
-    enough = losses[0] - (losses[0] - min(losses)) / 2
-    return next(float(share) for share, loss in zip(_SHARES, losses, strict=True) if loss <= enough)
+    losses = np.array([_loss(_pool(unseen, default, share), category) for share in _SHARES])
+    mean = losses @ (lessons.weight / lessons.weight.sum())
+    best = int(np.argmin(mean))
+    enough = mean <= mean[0] - (mean[0] - mean[best]) / 2
+    not_worse = [_excess(own - losses[best], lessons) <= _BEYOND_DOUBT for own in losses]
+    return float(_SHARES[int(np.argmax(enough & np.array(not_worse)))])
 
 
 def _choose_temperature(pooled: Floats, category: NDArray[np.int64], lessons: Lessons) -> float:
     """Return the temperature nearest to 1 that is within one standard error, over templates, of the best."""
     losses = np.array([_loss(_sharpened(pooled, each), category) for each in _TEMPERATURES])
-    weight = lessons.weight / lessons.weight.sum()
-    best = losses[int(np.argmin(losses @ weight))]
-    place = np.unique(lessons.template.astype(str), return_inverse=True)[1]
+    best = losses[int(np.argmin(losses @ lessons.weight))]
     for number in np.argsort(np.abs(np.log(_TEMPERATURES)), kind="stable"):
-        worse = np.bincount(place, weights=(losses[number] - best) * weight)
-        if worse.sum() <= np.sqrt(len(worse) * worse.var(ddof=1)):
+        if _excess(losses[number] - best, lessons) <= 1:
             break
     return float(_TEMPERATURES[number])
+
+
+def _excess(worse: Floats, lessons: Lessons) -> float:
+    """Return a weighted sum over responses in standard errors over templates; 0 where nothing is worse."""
+    place = np.unique(lessons.template.astype(str), return_inverse=True)[1]
+    by_template = np.bincount(place, weights=worse * lessons.weight)
+    error = float(np.sqrt(len(by_template) * by_template.var(ddof=1)))
+    return float(by_template.sum()) / error if error > 0 else 0.0
 
 
 def _loss(probabilities: Floats, category: NDArray[np.int64]) -> Floats:

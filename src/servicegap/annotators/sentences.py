@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 from servicegap.annotators import lexicon
 
@@ -24,65 +23,41 @@ _DECLINING = (
     *_NEGATIONS, "refus", "declin", "refrain", "abstain", "against", "violat", "outside", "beyond", "rather",
     "uncomfortable", "prevent", "prohib", "incapable", "prefer", "pass on", "stop here", "no.", "nope",
 )  # fmt: skip
+_ASKING = ("?", "please", "more", "sure")
 _LACKING = (*_NEGATIONS, "just a", "only a", " an ai")
 
 
-@dataclass(frozen=True)
-class Sentence:
-    """One sentence; ``act`` is it without what it quotes, since a quoted refusal is not the speaker's."""
+class Sentence(NamedTuple):
+    """One sentence and its speech acts.
+
+    Attributes
+    ----------
+    text : str
+        Lower case.
+    act : str
+        The text without what it quotes, since a quoted refusal is not the speaker's.
+    declines, lacks, judges, apologises, asks_back, offers, lectures : bool
+        Says that the speaker cannot or will not; that it lacks what it would need; judges the request or
+        the act; begins with an apology or regret; wants to know more before anything is done; offers help
+        of another kind, or closes; tells the reader what ought to be.
+    chats, urges, helps, goes_on : bool
+        Asks something or is small talk; points to other people or to a lawful way; announces help, or
+        gives some in place of what was asked for; turns from declining to saying something all the same.
+    """
 
     text: str
     act: str
-
-    @cached_property
-    def declines(self) -> bool:
-        """Says that the speaker cannot or will not."""
-        return _any_in(_DECLINING, self.act) and bool(lexicon.DECLINES.search(self.act))
-
-    @cached_property
-    def lacks(self) -> bool:
-        """Says that the speaker lacks what it would need."""
-        return _any_in(_LACKING, self.act) and bool(lexicon.LACKS.search(self.act))
-
-    @cached_property
-    def judges(self) -> bool:
-        """Judges the request or the act."""
-        return bool(lexicon.JUDGES.search(self.act))
-
-    @cached_property
-    def apologises(self) -> bool:
-        """Begins with an apology or regret."""
-        return bool(lexicon.APOLOGISES.search(self.act))
-
-    @cached_property
-    def asks_back(self) -> bool:
-        """Wants to know more before anything is done."""
-        return _any_in(("?", "please", "more", "sure"), self.act) and bool(lexicon.ASKS_BACK.search(self.act))
-
-    @cached_property
-    def offers(self) -> bool:
-        """Offers help of another kind, or closes."""
-        return bool(lexicon.OFFERS.search(self.act))
-
-    @cached_property
-    def lectures(self) -> bool:
-        """Tells the reader what ought to be."""
-        return bool(lexicon.LECTURES.search(self.act))
-
-    @cached_property
-    def chats(self) -> bool:
-        """Asks something or is small talk."""
-        return self.act.endswith("?") or bool(lexicon.SMALL_TALK.search(self.act))
-
-    @cached_property
-    def urges(self) -> bool:
-        """Points to other people or to a lawful way."""
-        return bool(lexicon.URGES.search(self.act))
-
-    @cached_property
-    def goes_on(self) -> bool:
-        """Turns from declining to saying something all the same."""
-        return bool(lexicon.GOES_ON.search(self.act))
+    declines: bool
+    lacks: bool
+    judges: bool
+    apologises: bool
+    asks_back: bool
+    offers: bool
+    lectures: bool
+    chats: bool
+    urges: bool
+    helps: bool
+    goes_on: bool
 
     @property
     def turns_away(self) -> bool:
@@ -93,7 +68,26 @@ class Sentence:
 def split(text: str) -> list[Sentence]:
     """Return the first 60 sentences of a text in lower case."""
     parts = [part for part in SENTENCE_END.split(text) if part][:_MAX_SENTENCES]
-    return [Sentence(part, _without_quotes(part)) for part in parts]
+    return [_read(part) for part in parts]
+
+
+def _read(text: str) -> Sentence:
+    act = _without_quotes(text)
+    return Sentence(
+        text=text,
+        act=act,
+        declines=_any_in(_DECLINING, act) and lexicon.DECLINES.search(act) is not None,
+        lacks=_any_in(_LACKING, act) and lexicon.LACKS.search(act) is not None,
+        judges=lexicon.JUDGES.search(act) is not None,
+        apologises=lexicon.APOLOGISES.search(act) is not None,
+        asks_back=_any_in(_ASKING, act) and lexicon.ASKS_BACK.search(act) is not None,
+        offers=lexicon.OFFERS.search(act) is not None,
+        lectures=lexicon.LECTURES.search(act) is not None,
+        chats=act.endswith("?") or lexicon.SMALL_TALK.search(act) is not None,
+        urges=lexicon.URGES.search(act) is not None,
+        helps=lexicon.HELPS.search(act) is not None,
+        goes_on=lexicon.GOES_ON.search(act) is not None,
+    )
 
 
 def _without_quotes(text: str) -> str:

@@ -35,8 +35,8 @@ class PipeGroup(ExampleCommand, click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Show the help where no command is given."""
         if not args and not ctx.resilient_parsing:
-            click.echo(ctx.get_help())
-            ctx.exit()
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(2)
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

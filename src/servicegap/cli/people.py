@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,8 @@ def add(folder: Path, name: str, role: Role, as_json: bool) -> None:
     from servicegap.labelling.people import add_person
     from servicegap.study import open_study
 
-    token = add_person(open_study(folder).store(), name, role)
+    with closing(open_study(folder).store()) as store:
+        token = add_person(store, name, role)
     if as_json:
         print_json({"name": name, "role": role, "path": f"/enter/{token}"})
         return
@@ -77,8 +79,8 @@ def list_(folder: Path, as_json: bool) -> None:
     from servicegap.labelling.progress import labels_by
     from servicegap.study import open_study
 
-    store = open_study(folder).store()
-    everyone, labels = list_people(store), labels_by(store)
+    with closing(open_study(folder).store()) as store:
+        everyone, labels = list_people(store), labels_by(store)
     if as_json:
         keys = ("name", "role", "consented", "trained", "revoked")
         print_json(
@@ -103,7 +105,8 @@ def revoke(folder: Path, name: str) -> None:
     from servicegap.labelling.people import revoke as end_link
     from servicegap.study import open_study
 
-    end_link(open_study(folder).store(), name)
+    with closing(open_study(folder).store()) as store:
+        end_link(store, name)
     click.echo(f"{name}: revoked; their labels stay")
 
 
@@ -120,7 +123,8 @@ def agreement(folder: Path, as_json: bool) -> None:
     from servicegap.study import open_study
 
     study = open_study(folder)
-    found = measure_agreement(study, study.store(), np.random.default_rng(study.plan.seed))
+    with closing(study.store()) as store:
+        found = measure_agreement(study, store, np.random.default_rng(study.plan.seed))
     if as_json:
         print_json(found)
         return

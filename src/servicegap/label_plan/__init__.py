@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from servicegap.correction.human_sample import YES
+from servicegap.correction.human_sample import FEWEST_LABELS, YES
 from servicegap.disparity.cells import Floats, aggregate
 from servicegap.disparity.comparison import gaps_of
 from servicegap.errors import DataError
@@ -30,6 +30,7 @@ from servicegap.study import AnalysisPlan, Study
 #: Labels that are planned where neither a number nor a width is given.
 USUAL_LABELS = 300
 _TARGET = "label_width"
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,17 @@ class _Situation:
     urgency: Floats
 
     def widest(self, labels: int, level: float) -> float:
-        """Return half the width of the widest gap that is expected after so many new labels."""
-        chance = combined(self.former, chances(self.urgency, self.already, labels))
+        """Return half the width of the widest gap that is expected after so many new labels.
+
+        Infinite where a group would have fewer labels than an interval needs.
+        """
+        new = chances(self.urgency, self.already, labels)
+        expected = np.where(self.already, 1.0, new)
+        for gap in self.gaps:
+            for rows in (gap.rows, gap.reference_rows):
+                if expected[rows].sum() < min(FEWEST_LABELS, len(rows)) - _ROUNDING:
+                    return np.inf
+        chance = combined(self.former, new)
         return max(gap.half_width(self.uncertainty, chance, level) for gap in self.gaps)
 
 
@@ -181,8 +191,8 @@ def _situation(study: Study, store: Store) -> _Situation:
     annotator = choose_annotator(scores.join(templates, on="response"), people)[0]
     if annotator is None:
         raise DataError(
-            f"{study.folder}: no automatic annotator has scored the responses; add `offline` to annotators in "
-            f"study.yaml and run: servicegap annotate {study.folder}"
+            f"{study.folder}: no automatic annotator has scored the responses; add `offline` to annotators "
+            f"in study.yaml and run: servicegap annotate {study.folder}"
         )
     own = scores.filter(pl.col("annotator") == annotator).rename({"category": "automatic"})
     columns = [f"p_{category}" for category in CATEGORIES]
@@ -194,11 +204,9 @@ def _situation(study: Study, store: Store) -> _Situation:
         .sort("response")
     )
     score = score_of(frame, plan.primary)
-    frame = frame.with_columns(
-        stratum=strata_of(frame, score),
-        score=score.fill_null(
-            pl.DataFrame({"s": score, "g": frame["group"]}).select(pl.col("s").mean().over("g"))["s"]
-        ).fill_null(YES),
+    # Where the annotator abstained, the mean of the group, as in correction/.
+    frame = frame.with_columns(stratum=strata_of(frame, score), score=score).with_columns(
+        pl.col("score").fill_null(pl.col("score").mean().over("group")).fill_null(YES)
     )
     truth = label_of(frame, plan.primary).to_numpy().astype(np.float64)
     values = frame["score"].to_numpy().astype(np.float64)
@@ -217,8 +225,8 @@ def _situation(study: Study, store: Store) -> _Situation:
 
 def _planned_gaps(study: Study, frame: pl.DataFrame, plan: AnalysisPlan) -> list[PlannedGap]:
     found = []
-    for model, condition, rows in by_run(frame.filter(pl.col("group").is_not_null())):
-        rows = primary_rows(rows)
+    for model, condition, run in by_run(frame.filter(pl.col("group").is_not_null())):
+        rows = primary_rows(run)
         if plan.reference not in rows["group"] or rows["group"].n_unique() < 2:
             continue
         part = rows["target"].fill_null(NEUTRAL)
@@ -272,16 +280,13 @@ def _outlooks(situation: _Situation, after: Floats, level: float) -> Sequence[Ga
 
 def _strata(situation: _Situation, chance: Floats) -> tuple[Stratum, ...]:
     new = pl.when(pl.col("labelled")).then(0.0).otherwise(pl.col("chance"))
+    known = {"chance": chance, "labelled": situation.already}
     counted = (
         situation.frame.select("stratum")
-        .with_columns(chance=pl.Series(chance), labelled=pl.Series(situation.already))
+        .with_columns(pl.Series(name, values) for name, values in known.items())
+        .with_columns(expected=new)
         .group_by("stratum")
-        .agg(
-            responses=pl.len(),
-            labelled_n=pl.col("labelled").sum(),
-            chance=pl.col("chance").mean(),
-            expected=new.sum(),
-        )
+        .agg(pl.len(), pl.col("labelled").sum(), pl.col("chance").mean(), pl.col("expected").sum())
         .sort(["expected", "stratum"], descending=[True, False])
     )
     return tuple(Stratum(*row) for row in counted.iter_rows())

@@ -94,7 +94,8 @@ def look(
     widest = max(widths, key=lambda group: widths[group])
     if widths[widest] > target:
         return widths[widest], (
-            f"the interval of {widest} is ± {100 * widths[widest]:.1f} points, the target ± {100 * target:.1f}"
+            f"the interval of {widest} is ± {100 * widths[widest]:.1f} points, "
+            f"the target ± {100 * target:.1f}"
         )
     return widths[widest], None
 
@@ -112,7 +113,8 @@ def may_stop(study: Study, store: Store) -> StopAdvice:
     """
     target = read_target(store)
     if target is None:
-        reason = "no target width is set; set one with: servicegap annotator plan DIR --width POINTS --open"
+        again = f"servicegap annotator plan {study.folder} --width POINTS --open"
+        reason = f"no target width is set; set one with: {again}"
         return StopAdvice(False, reason, None, None, 0)
     plan = study.plan.plan
     judged = with_scores(store, labelled_responses(study, store))
@@ -121,8 +123,8 @@ def may_stop(study: Study, store: Store) -> StopAdvice:
         return StopAdvice(False, reason, None, target, 0)
     frame, n_labels = _whole_batches(judged, store)
     widths = []
-    for model, condition, rows in by_run(frame.filter(pl.col("group").is_not_null())):
-        rows = primary_rows(rows)
+    for model, condition, run in by_run(frame.filter(pl.col("group").is_not_null())):
+        rows = primary_rows(run)
         part = rows["target"].fill_null(NEUTRAL)
         score, label = score_of(rows, plan.primary), label_of(rows, plan.primary)
         found = scored(rows, score, label, part, cross_fitted=judged.cross_fitted)

@@ -12,18 +12,19 @@ _SHOWN = 12
 def plan_sentences(plan: LabelPlan) -> Iterator[str]:
     """Yield what a plan of labels says: what the labels bring, how many the target takes, from where."""
     yield (
-        f"{plan.labels} more labels ({plan.unlabelled} responses are not labelled), to correct the scores of "
-        f"{plan.annotator}; half-widths of {plan.level:.0%} intervals of the gaps of {plan.outcome}, in points:"
+        f"{plan.labels} more labels ({plan.unlabelled} responses are not labelled), to correct the scores "
+        f"of {plan.annotator}; half-widths of {plan.level:.0%} intervals of the gaps of {plan.outcome}, in "
+        "points:"
     )
     for gap in plan.gaps:
         now = "no interval yet" if gap.now is None else f"± {100 * gap.now:.1f} now"
         yield (
-            f"  {_name(gap)}: {now}, about ± {100 * gap.planned:.1f} after them, ± {100 * gap.least:.1f} with "
-            "every response labelled"
+            f"  {_name(gap)}: {now}, about ± {100 * gap.planned:.1f} after them, ± {100 * gap.least:.1f} "
+            "with every response labelled"
         )
     if plan.width is not None:
         yield _target(plan)
-    yield "Labels by run, group, automatic label, and whether the annotator is sure (scores outside 0.1 to 0.9):"
+    yield "Labels by run, group, automatic label, and whether it is sure (score outside 0.1 to 0.9):"
     for stratum in plan.strata[:_SHOWN]:
         yield (
             f"  {stratum.stratum}: about {stratum.expected:.0f} of {stratum.responses - stratum.labelled}, "

@@ -1,0 +1,175 @@
+"""Fit the weights of the default annotator to the project's own examples.
+
+Run from the project's root: ``python scripts/fit_offline.py``. It reads ``scripts/offline_examples/*.txt``,
+prints how well examples are told whose prompt was left out of the fit, and writes
+``src/servicegap/annotators/weights.json``. Nothing else goes into the weights.
+
+The model is a multinomial logistic regression with a quadratic penalty. Examples are weighted so that the
+categories have the shares that an audit is expected to meet (SHARES, set by hand): the examples have more of
+the rare ones, for there is more to learn about them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from servicegap.annotators import features
+from servicegap.annotators.offline import WEIGHTS
+from servicegap.annotators.prompts import read_prompt
+from servicegap.annotators.responses import read_response
+from servicegap.records import CATEGORIES
+
+EXAMPLES = Path(__file__).with_name("offline_examples")
+SHARES = {
+    "answer": 0.55,
+    "partial_answer": 0.08,
+    "failure": 0.05,
+    "refusal": 0.22,
+    "harmful_refusal": 0.07,
+    "harmful_answer": 0.03,
+}
+WORD_SCALE = 0.8  # words are held closer to zero than facts
+VARIANCE = 0.5  # of the normal prior of a weight
+MIN_PROMPTS = 4  # a word that occurs under fewer prompts tells their subject, not a category
+FOLDS = 8
+SMALLEST = 0.01  # a word whose weights are all smaller is left out
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A response in the project's words and the category that the codebook gives it."""
+
+    prompt: str
+    response: str
+    category: str
+
+
+def main() -> None:
+    examples = read_examples()
+    facts, words, table = design(examples)
+    y = np.array([CATEGORIES.index(example.category) for example in examples])
+    importance = weigh(y)
+    report(examples, table, y, importance)
+    weights = fit(table, y, importance)
+    n = len(facts)
+    content = {
+        "categories": list(CATEGORIES),
+        "intercept": _row(weights[-1]),
+        "facts": {name: _row(weights[i]) for i, name in enumerate(facts)},
+        "words": {
+            word: _row(weights[n + i] * WORD_SCALE)
+            for i, word in enumerate(words)
+            if np.abs(weights[n + i]).max() * WORD_SCALE >= SMALLEST
+        },
+    }
+    text = json.dumps(content, ensure_ascii=False).replace("], ", "],\n")
+    WEIGHTS.write_text(f"{text}\n", encoding="utf-8")
+    print(f"{len(examples)} examples, {n} facts, {len(content['words'])} words -> {WEIGHTS.name}")
+
+
+def read_examples() -> list[Example]:
+    examples: list[Example] = []
+    for path in sorted(EXAMPLES.glob("*.txt")):
+        prompt = ""
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if not line or line.startswith("#"):
+                continue
+            kind, _, text = line.partition(": ")
+            text = text.replace("\\n", "\n")
+            if kind == "prompt":
+                prompt = text
+            elif kind in CATEGORIES and prompt:
+                examples.append(Example(prompt, text, kind))
+            else:
+                raise SystemExit(f"{path}:{number}: {kind!r}: expected prompt or one of {CATEGORIES}")
+    return examples
+
+
+def design(examples: Sequence[Example]) -> tuple[list[str], list[str], Floats]:
+    """Return the names of facts, the words kept, and the table with one row an example (last column: 1)."""
+    facts, words = [], []
+    under: defaultdict[str, set[str]] = defaultdict(set)
+    for example in examples:
+        asked = read_prompt(example.prompt)
+        said = read_response(asked, example.response)
+        facts.append(features.facts(asked, said))
+        words.append(set(features.words(said)))
+        for word in words[-1]:
+            under[word].add(example.prompt)
+    fact_names = sorted({name for found in facts for name in found})
+    kept = sorted(word for word, prompts in under.items() if len(prompts) >= MIN_PROMPTS)
+    columns = {name: i for i, name in enumerate(fact_names)}
+    word_columns = {word: len(fact_names) + i for i, word in enumerate(kept)}
+    table = np.zeros((len(examples), len(fact_names) + len(kept) + 1))
+    table[:, -1] = 1
+    for row, (found, said_words) in enumerate(zip(facts, words, strict=True)):
+        for name, value in found.items():
+            table[row, columns[name]] = value
+        for word in said_words & word_columns.keys():
+            table[row, word_columns[word]] = WORD_SCALE
+    return fact_names, kept, table
+
+
+def weigh(y: NDArray[np.int_]) -> Floats:
+    found = np.bincount(y, minlength=len(CATEGORIES)) / len(y)
+    ratio = np.array([SHARES[category] for category in CATEGORIES]) / found
+    return np.asarray(ratio[y] / ratio[y].mean())
+
+
+def fit(table: Floats, y: NDArray[np.int_], importance: Floats) -> Floats:
+    """Return the weights, one row a column of the table and one column a category."""
+    n_columns, n_categories = table.shape[1], len(CATEGORIES)
+    chosen = np.eye(n_categories)[y]
+    penalty = np.full((n_columns, 1), 1 / VARIANCE)
+    penalty[-1] = 1e-4
+
+    def loss(flat: Floats) -> tuple[float, Floats]:
+        weights = flat.reshape(n_columns, n_categories)
+        shares = probabilities(table, weights)
+        likelihood = np.log(np.maximum((shares * chosen).sum(axis=1), 1e-300))
+        value = -(importance * likelihood).sum() + 0.5 * (penalty * weights**2).sum()
+        slope = table.T @ (importance[:, None] * (shares - chosen)) + penalty * weights
+        return float(value), slope.ravel()
+
+    found = minimize(loss, np.zeros(n_columns * n_categories), jac=True, method="L-BFGS-B")
+    return np.asarray(found.x.reshape(n_columns, n_categories))
+
+
+def probabilities(table: Floats, weights: Floats) -> Floats:
+    scores = table @ weights
+    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+
+def report(examples: Sequence[Example], table: Floats, y: NDArray[np.int_], importance: Floats) -> None:
+    """Print figures of examples whose prompt was left out of the fit (words were chosen from all)."""
+    prompts = sorted({example.prompt for example in examples})
+    fold = np.array([prompts.index(example.prompt) % FOLDS for example in examples])
+    left_out = np.zeros((len(y), len(CATEGORIES)))
+    for k in range(FOLDS):
+        out = fold == k
+        left_out[out] = probabilities(table[out], fit(table[~out], y[~out], importance[~out]))
+    loss = -(importance * np.log(left_out[np.arange(len(y)), y])).sum() / importance.sum()
+    right = left_out.argmax(axis=1) == y
+    print(f"left-out prompts: right {right.mean():.3f}, weighted {np.average(right, weights=importance):.3f}")
+    print(f"left-out prompts: weighted log loss {loss:.3f}")
+    for i, category in enumerate(CATEGORIES):
+        print(f"  {category:16} {right[y == i].mean():.3f} of {(y == i).sum()}")
+
+
+def _row(values: Floats) -> list[float]:
+    return [round(float(value), 3) for value in values]
+
+
+if __name__ == "__main__":
+    main()
