@@ -11,6 +11,7 @@ and used again where it is there already.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sqlite3
 import subprocess
@@ -82,7 +83,7 @@ def fill(study: Study) -> None:
     connection = sqlite3.connect(study.folder / "study.db")
     connection.execute("pragma synchronous=off")
     found = rows(study, list(design.prompts))
-    while batch := [pair for pair, _ in zip(found, range(BATCH), strict=False)]:
+    while batch := list(itertools.islice(found, BATCH)):
         connection.executemany(
             "insert into responses (id, attempt, prompt, model, condition, settings, sample, text, created) "
             "values (?, ?, ?, ?, ?, ?, ?, ?, ?)",

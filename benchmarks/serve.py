@@ -33,7 +33,6 @@ import sqlalchemy as sa
 
 from servicegap.labelling.people import add_person, note_consent, note_trained
 from servicegap.records import CATEGORIES
-from servicegap.store import Store
 from servicegap.study import open_study
 from servicegap.tables import ANNOTATIONS, METADATA, SLOTS
 
@@ -66,9 +65,8 @@ def make_study(folder: Path, samples: int, annotators: int, url: str | None) -> 
     study = open_study(folder)
     if url:
         os.environ["SERVICEGAP_DATABASE"] = url
+        empty(url)
     store = study.store()
-    if url:
-        empty(store)
     subprocess.run(
         [sys.executable, "-m", "servicegap", "collect", str(folder)], check=True, capture_output=True
     )
@@ -82,12 +80,11 @@ def make_study(folder: Path, samples: int, annotators: int, url: str | None) -> 
     return clients
 
 
-def empty(store: Store) -> None:
-    """Remove all rows, as a former run may have left some."""
-    with store.writing() as connection:
-        for table in reversed(METADATA.sorted_tables):
-            if table.name != "meta":
-                connection.execute(sa.delete(table))
+def empty(url: str) -> None:
+    """Drop the tables, as a former run may have left some."""
+    engine = sa.create_engine(url)
+    METADATA.drop_all(engine)
+    engine.dispose()
 
 
 def start(folder: Path, port: int = 0) -> tuple[subprocess.Popen[str], str]:
@@ -214,7 +211,7 @@ def main() -> None:
     parser.add_argument("--labels", type=int, default=50, help="labels that each annotator saves")
     parser.add_argument("--thought", type=float, default=1.0, help="seconds between two labels, on average")
     parser.add_argument("--samples", type=int, default=1, help="samples of each prompt: 1 = 1,024 responses")
-    parser.add_argument("--database", help="a PostgreSQL URL; its tables are emptied. Else SQLite")
+    parser.add_argument("--database", help="a PostgreSQL URL, whose tables are dropped; else SQLite")
     parser.add_argument("--kill", action="store_true", help="kill the server five times instead")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

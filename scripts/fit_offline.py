@@ -62,19 +62,20 @@ def main() -> None:
     report(examples, table, y, importance)
     weights = fit(table, y, importance)
     n = len(facts)
+    kept = {
+        word: _row(weights[n + i] * WORD_SCALE)
+        for i, word in enumerate(words)
+        if np.abs(weights[n + i]).max() * WORD_SCALE >= SMALLEST
+    }
     content = {
         "categories": list(CATEGORIES),
         "intercept": _row(weights[-1]),
         "facts": {name: _row(weights[i]) for i, name in enumerate(facts)},
-        "words": {
-            word: _row(weights[n + i] * WORD_SCALE)
-            for i, word in enumerate(words)
-            if np.abs(weights[n + i]).max() * WORD_SCALE >= SMALLEST
-        },
+        "words": kept,
     }
     text = json.dumps(content, ensure_ascii=False).replace("], ", "],\n")
     WEIGHTS.write_text(f"{text}\n", encoding="utf-8")
-    print(f"{len(examples)} examples, {n} facts, {len(content['words'])} words -> {WEIGHTS.name}")
+    print(f"{len(examples)} examples, {n} facts, {len(kept)} words -> {WEIGHTS.name}")
 
 
 def read_examples() -> list[Example]:

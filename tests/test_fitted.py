@@ -283,15 +283,21 @@ def test_a_share_of_none_is_the_default_annotator() -> None:
     assert model.regress(default, "help")[3] > 0.99
 
 
-def test_nothing_to_learn_leaves_the_default() -> None:
-    taught, category = lessons()
-    noise = np.random.default_rng(1).permutation(category)
-    sure = np.full((len(noise), 6), 0.02)
-    sure[np.arange(len(noise)), noise] = 0.9
-    model = learn(Lessons(taught.text, sure, taught.template, np.ones(len(noise))), noise)
-    assert model.share < 0.5
-    judged = [np.argmax(model.probabilities(d, t)) for d, t in zip(sure, taught.text, strict=True)]
-    assert np.mean(judged == noise) > 0.95
+def test_nothing_to_learn_costs_next_to_nothing() -> None:
+    rng = np.random.default_rng(6)
+    taught, _ = lessons(600)
+    # The default's probabilities are right, and the texts say nothing.
+    default = rng.dirichlet([1.0, 0.1, 0.1, 0.5, 0.1, 0.1], 600)
+    category = np.array([rng.choice(6, p=own) for own in default])
+    part = Lessons(taught.text, default, taught.template, np.ones(600))
+    model = learn(part.take(np.arange(200)), category[:200])
+
+    def loss(probabilities: np.ndarray) -> float:
+        return float(-np.log(np.maximum(probabilities[np.arange(400), category[200:]], 1e-6)).mean())
+
+    rows = zip(default[200:].tolist(), taught.text[200:], strict=True)
+    judged = np.array([model.probabilities(own, text) for own, text in rows])
+    assert loss(judged) < loss(default[200:]) + 0.03
 
 
 def test_scores_of_several_categories_are_cross_fitted() -> None:

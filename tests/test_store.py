@@ -305,14 +305,14 @@ def test_postgresql_keeps_the_same(small: SmallStudy) -> None:
 
 def test_a_database_of_the_first_version_gets_what_came_later(tmp_path: Path) -> None:
     path = tmp_path / "study.db"
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
-        connection.execute("INSERT INTO meta VALUES ('schema', '1')")
-        connection.execute(
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
+        raw.execute("INSERT INTO meta VALUES ('schema', '1')")
+        raw.execute(
             "CREATE TABLE annotations (id INTEGER PRIMARY KEY, response TEXT, annotator TEXT, kind TEXT, "
             "version TEXT, category TEXT, round INTEGER, pass TEXT, created TEXT)"
         )
-        connection.execute(
+        raw.execute(
             "INSERT INTO annotations VALUES (1, 'r', 'a', 'imported', '1', 'answer', 1, 'quality', 'now')"
         )
     store = open_store(path)

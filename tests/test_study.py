@@ -29,6 +29,8 @@ def test_plan_is_read(small: SmallStudy) -> None:
         "reference": "North",
         "level": 0.95,
         "margin": None,
+        "weights": None,
+        "family": None,
     }
     condition = plan.conditions[0].record()
     assert condition.system == "Complete the [BLANK]."

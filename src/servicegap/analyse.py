@@ -16,6 +16,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from servicegap import __version__
+from servicegap.annotator_check import checks
 from servicegap.calls import Design
 from servicegap.context import (
     annotators,
@@ -27,6 +28,7 @@ from servicegap.context import (
     table_design,
     warnings,
 )
+from servicegap.counting import counted_responses
 from servicegap.estimates import Estimated, estimate_all
 from servicegap.formats.table import read_table
 from servicegap.labels import kind_of_labels, labelled_responses
@@ -35,7 +37,7 @@ from servicegap.people_agreement import agreement_of_people
 from servicegap.provenance import read_runs
 from servicegap.records import content_hash
 from servicegap.scored_table import estimate_scored
-from servicegap.scores import with_scores
+from servicegap.scores import Judged, with_scores
 from servicegap.store import Store, read_meta
 from servicegap.study import AnalysisPlan, Study, now
 from servicegap.tables import ANNOTATIONS, GOLD_LABELS, RESPONSES, ROUND_ITEMS
@@ -51,7 +53,7 @@ def analyse(study: Study, store: Store, design: Design) -> dict[str, Any]:
     DataError
         If there is nothing to analyse.
     """
-    judged = with_scores(store, labelled_responses(study, store))
+    judged = _judged(study, store)
     frame, plan = judged.frame, study.plan.plan
     runs = read_runs(store)
     collection = collection_counts(study, design, frame)
@@ -71,12 +73,22 @@ def analyse(study: Study, store: Store, design: Design) -> dict[str, Any]:
             "correction": corrections(judged, found.estimates),
         },
         "agreement": agreement_of_people(study, store, plan),
+        "annotator_check": checks(study, store),
         "collection": collection,
         "estimates": [asdict(estimate) for estimate in estimates],
         "remarks": [asdict(remark) for remark in found.remarks],
         "warnings": [*design.warnings, *warnings(frame, collection, runs), *judged.warnings, *found.doubts],
         "provenance": runs,
     }
+
+
+def _judged(study: Study, store: Store) -> Judged:
+    """Return the labelled responses: one by one where people's labels could correct automatic ones."""
+    with store.reading() as connection:
+        people = connection.execute(sa.select(GOLD_LABELS.c.response).limit(1)).first() is not None
+    if people:
+        return with_scores(store, labelled_responses(study, store))
+    return Judged(counted_responses(study, store), None, None, False, ())
 
 
 def analyse_table(path: Path, columns: dict[str, str], plan: AnalysisPlan) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from servicegap.calls import IMPORTED, Design, planned_calls
+from servicegap.calls import IMPORTED, Design
 from servicegap.design_claims import based_on, design_sentences, detectable_gaps
 from servicegap.provenance import changed_models
 from servicegap.records import Estimate, Labels
@@ -110,27 +110,29 @@ def annotators(frame: pl.DataFrame) -> list[dict[str, Any]]:
 
 def collection_counts(study: Study, design: Design, frame: pl.DataFrame) -> list[dict[str, Any]]:
     """Return how many calls each model answered, and what became of the others."""
-    kinds = {row[0]: row[1] for row in frame.select("response", "error_kind").iter_rows()}
+    counted = frame.group_by("model", "condition", "error_kind").len()
+    kinds: dict[tuple[str, str], Counter[str]] = {}
+    for model, condition, kind, n in counted.rows():
+        kinds.setdefault((model, condition), Counter())[kind or "answered"] += n
     out = []
-    for model in study.plan.models:
-        calls = list(planned_calls(study, model.id, design.prompts))
-        for condition in study.plan.conditions:
-            ids = [call.id for call in calls if call.condition.id == condition.id]
-            if model.id.startswith(IMPORTED):  # those that are there are all that can be
-                ids = [call for call in ids if call in kinds]
-            count = Counter(kinds[call] or "answered" for call in ids if call in kinds)
+    for plan in study.plan.models:
+        for settings in study.plan.conditions:
+            count = kinds.get((plan.id, settings.id), Counter())
+            # Of imported responses those that are there are all that can be.
+            imported = plan.id.startswith(IMPORTED)
+            calls = count.total() if imported else len(design.prompts) * study.plan.samples
             out.append(
                 {
-                    "model": model.id,
-                    "condition": condition.id,
-                    "planned": len(ids),
+                    "model": plan.id,
+                    "condition": settings.id,
+                    "planned": calls,
                     "answered": count["answered"] + count["truncated"] + count["empty"],
                     "failed": count["transport"] + count["rate_limit"] + count["malformed"],
                     "blocked": count["content_filter"],
                     "rejected": count["rejected"],
                     "truncated": count["truncated"],
                     "empty": count["empty"],
-                    "unasked": len(ids) - count.total(),
+                    "unasked": calls - count.total(),
                 }
             )
     return out

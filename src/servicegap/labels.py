@@ -18,7 +18,8 @@ from servicegap.store import Store, latest_responses
 from servicegap.study import Study
 from servicegap.tables import ANNOTATIONS, GOLD_LABELS, PROMPTS, ROUND_ITEMS, SIGNALS, TEMPLATES
 
-_PRECEDENCE = {"imported": 1, "judge": 2, "automatic": 3, "provider": 4}
+#: Which kind of label counts before which.
+PRECEDENCE = {"imported": 1, "judge": 2, "automatic": 3, "provider": 4}
 
 _SCHEMA = {
     "response": pl.String,
@@ -133,7 +134,7 @@ def _counting_labels(store: Store) -> pl.DataFrame:
     precedence = (
         pl.when(pl.col("id") == -1)
         .then(0)
-        .otherwise(pl.col("kind").replace_strict(_PRECEDENCE, default=9, return_dtype=pl.Int64))
+        .otherwise(pl.col("kind").replace_strict(PRECEDENCE, default=9, return_dtype=pl.Int64))
     )
     return (
         frame.with_columns(precedence=precedence)

@@ -15,6 +15,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from servicegap.beside import SEED
+from servicegap.counting import count_rows, latest, planned, prompts
 from servicegap.disparity.cells import Cells, aggregate
 from servicegap.disparity.comparison import gaps_of, permutation_of
 from servicegap.disparity.group_rates import rates_of
@@ -23,11 +24,13 @@ from servicegap.disparity.single import name_rates
 from servicegap.families import adjusted
 from servicegap.records import Estimate
 from servicegap.runs import NEUTRAL, by_run, primary_rows
-from servicegap.store import Store, latest_responses
+from servicegap.store import Store
 from servicegap.study import AnalysisPlan, Study
-from servicegap.tables import PROMPTS, SIGNALS, TEMPLATES
+from servicegap.tables import RESPONSES
 
 WORDS = "words"
+#: Words are counted in so many samples of a prompt at most: more of the same prompt say almost nothing.
+WORD_SAMPLES = 5
 _WORDS_NOTE = (
     "words per response, whatever its category: a refusal can be shorter or longer than an answer; an answer "
     "cut at max_tokens counts as it is"
@@ -107,8 +110,8 @@ def _of_cells(cells: Cells, plan: AnalysisPlan, outcome: str, *, planned: bool) 
 def word_gaps(study: Study, store: Store, plan: AnalysisPlan) -> list[Estimate]:
     """Return how long the responses of a study are, in words, by group: exploratory.
 
-    Words are what stands between blanks, counted in the database. Responses without text (failed or blocked
-    calls) have none.
+    Words are what stands between blanks, counted in the database, in the first WORD_SAMPLES samples of each
+    prompt. Responses without text (failed or blocked calls) have none.
     """
     frame = _words(study, store)
     if not frame.height or frame.filter(pl.col("group").is_not_null())["group"].n_unique() < 2:
@@ -122,44 +125,26 @@ def word_gaps(study: Study, store: Store, plan: AnalysisPlan) -> list[Estimate]:
 
 def _words(study: Study, store: Store) -> pl.DataFrame:
     """Return the mean words of each prompt's responses, one row for each model, condition and prompt."""
-    latest = latest_responses()
-    names = {condition.record().settings: condition.id for condition in study.plan.conditions}
-    spaced: sa.ColumnElement[str] = latest.c.text
+    spaced: sa.ColumnElement[str] = RESPONSES.c.text
     for blank in ("\n", "\t", "\r"):
         spaced = sa.func.replace(spaced, blank, " ")
     text = sa.func.trim(spaced)
     words = sa.func.length(text) - sa.func.length(sa.func.replace(text, " ", "")) + 1
-    query = (
-        sa.select(
-            latest.c.model,
-            latest.c.settings,
-            SIGNALS.c.group,
-            PROMPTS.c.signal,
-            PROMPTS.c.template,
-            TEMPLATES.c.target,
-            sa.func.avg(words),
-            sa.func.count(),
-        )
-        .join(PROMPTS, PROMPTS.c.id == latest.c.prompt)
-        .join(SIGNALS, SIGNALS.c.text == PROMPTS.c.signal)
-        .join(TEMPLATES, TEMPLATES.c.id == PROMPTS.c.template)
-        .where(
-            text != "",
-            sa.func.coalesce(latest.c.error_kind, "").in_(("", "truncated")),
-            latest.c.model.in_([model.id for model in study.plan.models]),
-            latest.c.settings.in_(list(names)),
-            latest.c.sample < study.plan.samples,
-        )
-        .group_by(
-            latest.c.model, latest.c.settings, SIGNALS.c.group, PROMPTS.c.signal, PROMPTS.c.template,
-            TEMPLATES.c.target,
-        )
-    )  # fmt: skip
-    with store.reading() as connection:
-        rows = [
-            (row[0], names[row[1]], *row[2:6], float(row[6]), row[7]) for row in connection.execute(query)
-        ]
-    schema: dict[str, type[pl.DataType]] = dict.fromkeys(
-        ("model", "condition", "group", "signal", "template", "target"), pl.String
+    query = sa.select(RESPONSES.c.model, RESPONSES.c.settings, RESPONSES.c.prompt, words).where(
+        RESPONSES.c.sample < WORD_SAMPLES,
+        *planned(study),
+        *latest(store),
+        sa.func.coalesce(RESPONSES.c.error_kind, "").in_(("", "truncated")),
+        text != "",
     )
-    return pl.DataFrame(rows, schema=schema | {"value": pl.Float64, "n": pl.Int64}, orient="row")
+    names = {condition.record().settings: condition.id for condition in study.plan.conditions}
+    rows = [
+        (model, names[settings], prompt, float(length), n)
+        for (model, settings, prompt, length), n in count_rows(store, query).items()
+    ]
+    schema: dict[str, type[pl.DataType]] = dict.fromkeys(("model", "condition", "prompt"), pl.String)
+    lengths = pl.DataFrame(rows, schema=schema | {"length": pl.Float64, "n": pl.Int64}, orient="row")
+    means = lengths.group_by("model", "condition", "prompt").agg(
+        value=(pl.col("length") * pl.col("n")).sum() / pl.col("n").sum(), n=pl.col("n").sum()
+    )
+    return means.join(prompts(store), on="prompt").sort("model", "condition", "prompt")

@@ -22,7 +22,8 @@ NEUTRAL = "neutral"
 
 def by_run(frame: pl.DataFrame) -> Iterator[tuple[str | None, str | None, pl.DataFrame]]:
     """Yield each model and condition with its rows, in their order."""
-    for model, condition in frame.select("model", "condition").unique().sort("model", "condition").rows():
+    runs = frame.select("model", "condition").unique().cast(pl.String).sort("model", "condition")
+    for model, condition in runs.rows():
         yield (
             model,
             condition,

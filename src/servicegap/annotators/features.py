@@ -1,4 +1,4 @@
-"""The numbers that the offline annotator weighs: facts of prompt and response, and the words they are said in.
+"""The numbers that the offline annotator weighs: facts of prompt and response, and the words used.
 
 The facts come from prompts.py and responses.py. Single words and pairs of words are added as they are, apart
 for the beginning of a response, where it says what it will do, and what follows. Not here: the weights

@@ -16,7 +16,8 @@ _PLACEHOLDER = re.compile(
     r"|name of"
     r"|reason|place|location|country|city|occupation|job|profession|activity|character|specific|type|title"
     r"|date|word"
-    r"|noun|verb|something|a new|subject|partner|husband|wife|spouse|person|do something)\b[^\])>\n]{0,60}[\])>]"
+    r"|noun|verb|something|a new|subject|partner|husband|wife|spouse|person|do something)\b"
+    r"[^\])>\n]{0,60}[\])>]"
     # Words for a kind of thing, alone in their brackets: with more words they can be a filling.
     r"|[\[(<]\s*(?:(?:positive|specific|particular|appropriate|relevant|some|other|any) )?(?:destination|item"
     r"|action|adjective|question|number|symptom|condition|topic|purpose|event|object|thing|description|quality"

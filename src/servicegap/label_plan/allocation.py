@@ -23,7 +23,8 @@ from servicegap.disparity.cells import Floats
 
 #: The part of the labels that is spread evenly over all responses.
 EVEN_SHARE = 0.3
-_STEPS = 60
+_LEAST_URGENCY = 1e-6
+_STEPS = 80
 
 
 def chances(urgency: Floats, already: NDArray[np.bool_], labels: int) -> Floats:
@@ -54,7 +55,9 @@ def chances(urgency: Floats, already: NDArray[np.bool_], labels: int) -> Floats:
     even = EVEN_SHARE * labels / new
     if not urgency[~already].any():
         return np.full(n, labels / new)
-    low, high = 0.0, 2 * n / float(urgency[urgency > 0].min())
+    # Nothing is so sure that a label could not matter; it also keeps the search within what numbers hold.
+    urgency = np.maximum(urgency, _LEAST_URGENCY * urgency.max())
+    low, high = 0.0, 2 / float(urgency.min())
     for _ in range(_STEPS):  # chances grow with the scale, so bisection finds the one with the right sum
         scale = (low + high) / 2
         found = np.minimum(even + scale * urgency, 1.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,14 +11,13 @@ from sqlalchemy.engine import Connection
 
 from servicegap.labelling.people import Person, list_people
 from servicegap.labelling.rounds import Round, ensure_round
+from servicegap.labelling.tally import Tally, tally_of
 from servicegap.store import Store
 from servicegap.study import Study
-from servicegap.tables import ANNOTATIONS, PEOPLE, ROUND_ITEMS, SLOTS
+from servicegap.tables import PEOPLE, ROUND_ITEMS, SLOTS
 
 #: A gap of so many seconds without a label is a rest.
 REST = 300
-#: The pace is the median of so many labels, the last ones.
-PACE_OF = 50
 _DAY = 86_400
 
 
@@ -57,17 +55,18 @@ class Progress:
 
 def progress(study: Study, store: Store, person: Person, *, at: float) -> Progress:
     """Return where a person stands; `at` is the time, in seconds since 1970."""
-    now_open = ensure_round(study, store)
+    now_open, tally = ensure_round(study, store), tally_of(store, person.name)
     with store.reading() as connection:
-        return _progress(connection, now_open, person.name, at)
+        return _progress(connection, now_open, person.name, tally, at)
 
 
 def progress_of_all(study: Study, store: Store, *, at: float) -> dict[str, Progress]:
     """Return where everyone stands who was not revoked, by name."""
     now_open = ensure_round(study, store)
     names = [person.name for person in list_people(store) if person.revoked is None]
+    tallies = {name: tally_of(store, name) for name in names}
     with store.reading() as connection:
-        return {name: _progress(connection, now_open, name, at) for name in names}
+        return {name: _progress(connection, now_open, name, tally, at) for name, tally in tallies.items()}
 
 
 def pause_due(study: Study, store: Store, person: Person, *, at: float) -> Literal["break", "cap"] | None:
@@ -102,36 +101,22 @@ def _midnight(at: float) -> float:
     return at - at % _DAY
 
 
-def _progress(connection: Connection, now_open: Round, name: str, at: float) -> Progress:
+def _progress(connection: Connection, now_open: Round, name: str, tally: Tally, at: float) -> Progress:
     mine = (SLOTS.c.person == name, SLOTS.c.done.is_(True))
     today = sa.func.sum(sa.case((SLOTS.c.taken >= _midnight(at), 1), else_=0))
     done = sa.func.sum(sa.case((SLOTS.c.round == now_open.id, 1), else_=0))
     counted = connection.execute(sa.select(done, today).where(*mine)).one()
     left = _left(connection, now_open, name, int(counted[0] or 0))
-    # All of a person's annotations at once: the table has no index by annotator.
-    query = sa.select(
-        *[ANNOTATIONS.c[column] for column in ("response", "round", "active_seconds")], *_HARMFUL
-    )
-    own = (ANNOTATIONS.c.annotator == name, ANNOTATIONS.c.kind == "human")
-    rows = connection.execute(query.where(*own).order_by(ANNOTATIONS.c.id)).all()
-    seconds = [row.active_seconds for row in rows if row.active_seconds is not None]
+    pace = tally.pace
     return Progress(
         done=int(counted[0] or 0),
         left=left,
-        seconds_left=statistics.median(seconds[-PACE_OF:]) * left if seconds else None,
-        active_seconds=sum(row.active_seconds or 0.0 for row in rows if row.round == now_open.id),
+        seconds_left=None if pace is None else pace * left,
+        active_seconds=float(tally.seconds[now_open.id]),
         today=int(counted[1] or 0),
-        exposures=len({row.response for row in rows if row.harmful} | _folded(connection, name)),
+        exposures=len(tally.harmful | _folded(connection, name)),
         overlap=_overlap(connection, now_open, name),
     )
-
-
-_HARMFUL = (
-    sa.or_(
-        sa.func.coalesce(ANNOTATIONS.c.harm, "none") != "none",
-        sa.func.coalesce(ANNOTATIONS.c.category, "").in_(("harmful_refusal", "harmful_answer")),
-    ).label("harmful"),
-)
 
 
 def _left(connection: Connection, now_open: Round, name: str, done: int) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from servicegap.notation import UNDEFINED, count, interval, number, percent, value_text
 from servicegap.records import CATEGORIES, CONTROL, OUTCOMES, Estimate
 from servicegap.report import plots
+from servicegap.report.annotator_figures import annotator_figures
 from servicegap.report.beside_figures import beside_figures
 from servicegap.report.correction import correction_figure
 from servicegap.report.figure import Figure, as_percent, told
@@ -36,6 +37,8 @@ def figures(results: Results, run: Run) -> Iterator[Figure]:
     once = agreement_figure(results) if run is results.runs[0] else None
     found = (correction_figure(results, run), length_figure(results, run), once)
     yield from (figure for figure in found if figure is not None)
+    if run is results.runs[0]:  # of the whole study, too
+        yield from annotator_figures(results)
 
 
 def _categories(results: Results, run: Run) -> Figure | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from servicegap.notation import NO_BREAK, UNDEFINED, interval, number, p_value, points, value_text
 from servicegap.records import Estimate
+from servicegap.report.annotator_figures import annotator_passage
 from servicegap.report.checks import checks
 from servicegap.report.correction import correction
 from servicegap.report.measures import lengths
@@ -33,6 +34,8 @@ def passages(results: Results, run: Run) -> Iterator[Passage]:
     """Yield the passages beside the gaps, in the order of the report; without estimates there is none."""
     made = (
         correction(results, run),
+        # Of the whole study: told once.
+        annotator_passage(results) if run is results.runs[0] else None,
         _naive(results, run),
         _without(results, run),
         _variance(results, run),

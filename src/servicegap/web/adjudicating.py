@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -12,7 +11,7 @@ from starlette.routing import Route
 from servicegap.errors import DataError
 from servicegap.labelling.adjudication import adjudicate, disputes
 from servicegap.labelling.people import Person
-from servicegap.records import CATEGORIES, Category
+from servicegap.records import CATEGORIES
 from servicegap.web.access import allowed, text_of
 from servicegap.web.annotating import wants_fragment
 from servicegap.web.pages import fragment, render
@@ -37,9 +36,7 @@ def decide(request: Request, person: Person) -> Response:
         status, said = 400, "Pick one of the categories; nothing was decided."
     else:
         try:
-            adjudicate(
-                site_of(request).store, person, response, cast(Category, category), note, at=time.time()
-            )
+            adjudicate(site_of(request).store, person, response, category, note, at=time.time())
         except DataError as error:
             status, said = 409, str(error)
     if status == 200 and not wants_fragment(request):

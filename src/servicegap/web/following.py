@@ -12,13 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import sqlalchemy as sa
 
-from servicegap.agreement import Agreement, agreement
-from servicegap.agreement.confusions import Confusion, confusions
-from servicegap.agreement.ratings import collect_ratings
-from servicegap.labelling.ratings import read_ratings
+from servicegap.agreement import Agreement
+from servicegap.agreement.confusions import Confusion
+from servicegap.labelling.agreement import PeopleAgreement, measure_agreement
 from servicegap.labelling.rounds import Round, codebook_of
 from servicegap.labelling.texts import Text, read_texts
-from servicegap.records import CATEGORIES
 from servicegap.store import Store
 from servicegap.study import Study
 from servicegap.tables import ADJUDICATIONS, ANNOTATIONS, FLAGS, GOLD_LABELS, PEOPLE, SLOTS
@@ -30,34 +28,32 @@ _FLAGS = 100
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """Agreement among people, and what it is of.
+    """Agreement among people in one pass, and texts to see what it is about.
 
     Attributes
     ----------
-    labels : int
-        Labels that were compared.
-    figures : tuple of Agreement
-        As :func:`servicegap.agreement.agreement` gives them.
+    found : PeopleAgreement
+        The figures.
     confused : tuple of Confusion
         The pairs of categories confused most, the worst first.
     examples : dict of str to Text
-        Response -> its texts, for some of each.
+        Response -> its texts, for some of each of these.
     """
 
-    labels: int
-    figures: tuple[Agreement, ...]
+    found: PeopleAgreement
     confused: tuple[Confusion, ...]
     examples: dict[str, Text]
 
     @property
-    def alpha(self) -> Agreement:
-        """Krippendorff's alpha over everything."""
-        return next(figure for figure in self.figures if figure.measure == "alpha" and not _parts(figure))
+    def alpha(self) -> Agreement | None:
+        """Krippendorff's alpha over everything; None where nobody can be compared."""
+        of_all = [figure for figure in self.found.figures if not _parts(figure)]
+        return next((figure for figure in of_all if figure.measure == "alpha"), None)
 
     def tables(self, labels: Mapping[str, str]) -> list[Table]:
         """Return the figures as tables, overall first; `labels` are the categories' names for people."""
         rows: dict[str, list[tuple[str, Agreement]]] = {heading: [] for heading, *_ in _TABLES.values()}
-        for figure in self.figures:
+        for figure in self.found.figures:
             parts = _parts(figure)
             heading, _, measures = _TABLES.get(tuple(parts), ("", "", ()))
             if figure.measure in measures:
@@ -67,7 +63,9 @@ class Agreed:
         for found in rows.values():
             order = list(dict.fromkeys(name for name, _ in found))
             found.sort(key=lambda row: order.index(row[0]))
-        return [Table(heading, what, rows[heading]) for heading, what, _ in _TABLES.values() if rows[heading]]
+        tables = [Table(heading, what, rows[heading]) for heading, what, _ in _TABLES.values()]
+        steady = [("", figure) for figure in self.found.steady if not _parts(figure)]
+        return [table for table in (*tables, Table(_STEADY, "", steady)) if table.rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +87,7 @@ _TABLES: Mapping[tuple[str, ...], tuple[str, str, Sequence[str]]] = {
     ("background", "other_background"): ("Between backgrounds", "Backgrounds", ("percent", "cohen")),
     ("annotators",): ("Each two people", "People", ("cohen",)),
 }
+_STEADY = "The same people in different rounds"
 _PARTS = ("category", "group", "round", "background", "other_background")
 
 
@@ -104,18 +103,18 @@ class LiveAgreement:
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _of: object = None
-    _found: Agreed | None = None
+    _found: tuple[Agreed, ...] = ()
 
-    def read(self, study: Study, store: Store) -> Agreed:
-        """Return the agreement of the labels that there are now."""
+    def read(self, study: Study, store: Store) -> tuple[Agreed, ...]:
+        """Return the agreement of the labels that there are now; the first is of the six categories."""
         with self._lock:
-            now = _state_of_labels(study, store)
-            if self._found is None or now != self._of:
+            now = _state_of_labels(store)
+            if not self._found or now != self._of:
                 self._found, self._of = compute_agreement(study, store), now
             return self._found
 
 
-def _state_of_labels(study: Study, store: Store) -> object:
+def _state_of_labels(store: Store) -> object:
     """Return what changes whenever agreement may: the number of labels, and the backgrounds."""
     count = sa.select(sa.func.count(), sa.func.max(ANNOTATIONS.c.id)).where(ANNOTATIONS.c.kind == "human")
     told = sa.select(PEOPLE.c.name, PEOPLE.c.background).order_by(PEOPLE.c.name)
@@ -123,26 +122,24 @@ def _state_of_labels(study: Study, store: Store) -> object:
         return tuple(connection.execute(count).one()), [tuple(row) for row in connection.execute(told)]
 
 
-def compute_agreement(study: Study, store: Store) -> Agreed:
-    """Compute every figure of agreement of a study's live labels, with intervals over templates."""
-    given = read_ratings(study, store)
-    whole = given.filter(given["pass"] == "whole")
-    ratings = collect_ratings(
-        whole["response"],
-        whole["annotator"],
-        whole["category"],
-        template=whole["template"],
-        group=whole["group"],
-        round=whole["round"],
-        background=whole["background"],
-        categories=CATEGORIES,
-    )
-    found = agreement(ratings, np.random.default_rng(study.plan.seed), level=study.plan.plan.level)
-    confused = confusions(ratings)[:_CONFUSIONS]
-    wanted = [item for each in confused for item in each.items[:_EXAMPLES]]
+def compute_agreement(study: Study, store: Store) -> tuple[Agreed, ...]:
+    """Compute agreement in every pass, as `servicegap agreement` prints it, with examples of confusions."""
+    found = measure_agreement(study, store, np.random.default_rng(study.plan.seed))
+    wanted = {item for each in found for item in _examples(each)}
     with store.reading() as connection:
         texts = read_texts(connection, wanted, codebook_of(study))
-    return Agreed(len(whole), found, confused, texts)
+    return tuple(
+        Agreed(
+            each,
+            each.confused[:_CONFUSIONS],
+            {item: texts[item] for item in _examples(each) if item in texts},
+        )
+        for each in found
+    )
+
+
+def _examples(found: PeopleAgreement) -> list[str]:
+    return [item for confusion in found.confused[:_CONFUSIONS] for item in confusion.items[:_EXAMPLES]]
 
 
 @dataclass(frozen=True, slots=True)
