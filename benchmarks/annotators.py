@@ -18,6 +18,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def main() -> None:
     for labels in every:
         print_details(labels, pilot, xstest)
     print_calibration(offline, pilot, xstest)
-    print_speed(offline, [*pilot, *(item for items in xstest.values() for item in items)])
+    print_speed([*pilot, *(item for items in xstest.values() for item in items)])
 
 
 def with_rule(name: str, rule: Rule, pilot: Sequence[Item], xstest: dict[str, list[Item]]) -> Labels:
@@ -224,16 +225,24 @@ def print_reliability(
     )
 
 
-def print_speed(offline: OfflineAnnotator, items: Sequence[Item]) -> None:
-    start = time.process_time()
-    for item in items:
-        offline.annotate(item.prompt, item.response)
-    seconds = time.process_time() - start
+def print_speed(items: Sequence[Item]) -> None:
+    started = time.process_time()
+    label(items)
+    on_one = len(items) / (time.process_time() - started)
+    halves = [items[::2], items[1::2]]
+    with ProcessPoolExecutor(max_workers=2) as pool:
+        list(pool.map(label, halves))  # the processes start and read the weights
+        started = time.perf_counter()
+        list(pool.map(label, halves))
+        on_two = len(items) / (time.perf_counter() - started)
     length = sum(len(item.response) for item in items) / len(items)
-    rate = len(items) / seconds
-    print(
-        f"\nspeed    {rate:,.0f} responses per second of one core ({len(items)}, mean {length:.0f} characters)"
-    )
+    print(f"\nspeed    {on_one:,.0f} responses per CPU second, {on_two:,.0f} a second in two processes")
+    print(f"         ({len(items)} responses, mean {length:.0f} characters)")
+
+
+def label(items: Sequence[Item]) -> int:
+    offline = OfflineAnnotator()
+    return sum(offline.annotate(item.prompt, item.response).category is not None for item in items)
 
 
 def read_pilot() -> list[Item]:

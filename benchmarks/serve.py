@@ -87,19 +87,18 @@ def empty(url: str) -> None:
     engine.dispose()
 
 
-def start(folder: Path, port: int = 0) -> tuple[subprocess.Popen[str], str]:
-    command = [sys.executable, "-m", "servicegap", "serve", str(folder), "--port", str(port)]
-    with (folder / "server.log").open("a") as log:
-        server = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=log, text=True)
-    assert server.stderr is not None
-    line = server.stderr.readline()
-    found = re.search(r"http://[\d.:]+", line)
-    if found is None:
-        raise SystemExit(f"the server did not start: {line}{server.stderr.read()}")
-    # What it logs must be read by somebody, or it would wait.
-    drain = ["sh", "-c", "cat >/dev/null"]
-    subprocess.Popen(drain, stdin=server.stderr)
-    return server, found.group()
+def start(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """Start the server; return its process and its address."""
+    log = folder / "server.log"
+    command = [sys.executable, "-m", "servicegap", "serve", str(folder), "--port", "0"]
+    with log.open("wb") as written:
+        server = subprocess.Popen(command, stderr=written)
+    while server.poll() is None:
+        found = re.search(r"http://[\d.:]+", log.read_text(encoding="utf-8"))
+        if found:
+            return server, found.group()
+        time.sleep(0.05)
+    raise SystemExit(f"the server did not start: {log.read_text(encoding='utf-8')}")
 
 
 async def label(client: Client, address: str, most: int, thought: float) -> None:
@@ -162,7 +161,7 @@ def check(folder: Path, clients: list[Client]) -> dict[str, int]:
 def report(clients: list[Client], seconds: float) -> None:
     times = sorted(taken * 1000 for client in clients for taken in client.times)
     refused = sum((client.refused for client in clients), Counter[int]())
-    middle, p95 = statistics.median(times), statistics.quantiles(times, n=100)[94]
+    middle, p95 = statistics.median(times), statistics.quantiles(times, n=100, method="inclusive")[94]
     pace = f"{len(times)} labels in {seconds:.1f} s ({len(times) / seconds:.0f} a second)"
     print(f"{len(clients)} annotators, {pace}")
     print(f"  save and next: median {middle:.0f} ms, p95 {p95:.0f} ms, most {times[-1]:.0f} ms")
@@ -188,7 +187,7 @@ def run_kill(folder: Path, clients: list[Client], times: int) -> None:
         server, address = start(folder)
 
         async def labelling(
-            address: str = address, server: subprocess.Popen[str] = server, turn: int = turn
+            address: str = address, server: subprocess.Popen[bytes] = server, turn: int = turn
         ) -> None:
             work = asyncio.create_task(label_all(clients, address, 10**6, 0.05))
             await asyncio.sleep(1.5 + 0.37 * turn)

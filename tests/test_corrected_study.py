@@ -17,8 +17,12 @@ from conftest import Answer, Ended, SmallStudy, response_to
 from servicegap.analyse import analyse, analyse_table, inputs_hash
 from servicegap.calls import planned_calls
 from servicegap.errors import InputError
+from servicegap.labels import labelled_responses
 from servicegap.records import Annotation, Category
 from servicegap.report import render, summary
+from servicegap.report.passages import passages
+from servicegap.report.reading import read_results
+from servicegap.scores import with_scores
 from servicegap.store import Store, write_annotations, write_responses
 from servicegap.study import AnalysisPlan, now
 from servicegap.tables import ANNOTATIONS, GOLD_LABELS, ROUND_ITEMS
@@ -231,9 +235,10 @@ def test_scores_out_of_fold_are_corrected(judging: Judging) -> None:
         row = connection.execute(sa.select(ANNOTATIONS).where(ANNOTATIONS.c.response == first)).one()
         changed = {"note": json.dumps({"fold": 99})}
         connection.execute(sa.update(ANNOTATIONS).where(ANNOTATIONS.c.id == row.id).values(changed))
-    results = judging.analysed()
-    assert results["labels"]["kind"] == "automatic-uncorrected"
-    assert any("folds" in warning for warning in results["warnings"])
+    study = judging.study.open()
+    judged = with_scores(judging.store, labelled_responses(study, judging.store))
+    assert judged.annotator is None
+    assert any("is in 2 folds" in warning for warning in judged.warnings)
 
 
 def test_a_new_sample_makes_results_stale(judging: Judging) -> None:
@@ -274,9 +279,7 @@ COLUMNS = {"group": "who", "signal": "name", "template": "prompt", "score": "mac
 ALL = COLUMNS | {"human": "asked", "probability": "chance"}
 
 
-def test_anybodys_table_is_corrected_too(
-    judging: Judging, tmp_path: Path, run: Callable[..., Ended]
-) -> None:
+def test_anybodys_table_is_corrected_too(judging: Judging, tmp_path: Path, run: Callable[..., Ended]) -> None:
     lots = random.Random(3)
     people = {response: truth for response, truth in judging.truth.items() if lots.random() < SHARE}
     path = tmp_path / "t.csv"
@@ -352,4 +355,7 @@ def test_how_long_responses_are_is_an_exploratory_outcome(big: SmallStudy, store
     assert not gap["planned"]
     assert gap["n_responses"] == 2 * 8 * 10 * 3
     assert 10 < pick(results, "mean", "North", "words")["value"] < 12
-    assert "How long responses are" in render(results)
+    [passage] = [
+        p for p in passages(read_results(results), read_results(results).runs[0]) if p.key == "lengths"
+    ]
+    assert "names read as South (4.0)" in passage.lead

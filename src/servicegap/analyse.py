@@ -129,15 +129,25 @@ def analyse_table(path: Path, columns: dict[str, str], plan: AnalysisPlan) -> di
         "labels": {
             "kind": kind_of_findings(found.estimates) or kind_of_labels(frame),
             "annotators": annotators(frame),
-            "correction": [],
+            "correction": _correction_of_table(frame, columns, found),
         },
         "agreement": [],
+        "annotator_check": [],
         "collection": [],
         "estimates": [asdict(estimate) for estimate in found.estimates],
         "remarks": [asdict(remark) for remark in found.remarks],
         "warnings": [*warnings(frame, [], []), *found.doubts],
         "provenance": [],
     }
+
+
+def _correction_of_table(
+    frame: pl.DataFrame, columns: dict[str, str], found: Estimated
+) -> list[dict[str, Any]]:
+    if "score" not in columns:
+        return []
+    judged = Judged(frame.rename({"human": "people"}), columns["score"], None, "fold" in columns, warnings=())
+    return corrections(judged, found.estimates)
 
 
 def _of_table(frame: pl.DataFrame, columns: dict[str, str], plan: AnalysisPlan) -> tuple[Estimated, str]:

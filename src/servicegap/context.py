@@ -151,7 +151,9 @@ def corrections(judged: Judged, estimates: Sequence[Estimate]) -> list[dict[str,
     runs = dict.fromkeys((e.model, e.condition) for e in estimates if e.planned and e.labels == "corrected")
     found = []
     for model, condition in runs:
-        own = frame.filter((pl.col("model") == model) & (pl.col("condition") == condition))
+        own = frame.filter(
+            pl.col("model").eq_missing(pl.lit(model)) & pl.col("condition").eq_missing(pl.lit(condition))
+        )
         by_group = (
             own.group_by("group")
             .agg(labelled=(pl.col("people").is_not_null() & (pl.col("chance") > 0)).sum(), n=pl.len())

@@ -205,8 +205,14 @@ def people_labels(store: Store) -> pl.DataFrame:
     )
 
 
-def automatic_scores(store: Store) -> pl.DataFrame:
+def automatic_scores(store: Store, among: sa.Select[tuple[str]] | None = None) -> pl.DataFrame:
     """Return the latest automatic judgement of each response, with its probabilities.
+
+    Parameters
+    ----------
+    store : Store
+    among : Select, optional
+        A query of responses: only of these. All, without it.
 
     Returns
     -------
@@ -228,6 +234,8 @@ def automatic_scores(store: Store) -> pl.DataFrame:
         .where(ANNOTATIONS.c.kind.in_(("automatic", "judge")))
         .order_by(ANNOTATIONS.c.id)
     )
+    if among is not None:
+        query = query.where(ANNOTATIONS.c.response.in_(among))
     columns = [f"p_{category}" for category in CATEGORIES]
     with store.reading() as connection:
         rows = [

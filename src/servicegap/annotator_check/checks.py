@@ -16,13 +16,21 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from servicegap.annotator_check.measured import Measured, confusion_sums, kappas, over_templates
-from servicegap.annotator_check.people import WhichLabels, read_mask, read_people, read_texts
-from servicegap.annotator_check.swapping import Judge, swap_names
+from servicegap.annotator_check.people import (
+    Responses,
+    WhichLabels,
+    read_mask,
+    read_people,
+    read_texts,
+    readable,
+)
+from servicegap.annotator_check.swapping import MOST_RESPONSES, Judge, swap_names
 from servicegap.annotators import create_annotator
 from servicegap.annotators.fitted import NAME as FITTED
 from servicegap.annotators.fitted import FittedAnnotator
 from servicegap.correction.annotator_errors import annotator_errors
 from servicegap.correction.post_stratification import effective_number, jeffreys
+from servicegap.counting import latest, planned
 from servicegap.disparity.cells import Floats
 from servicegap.errors import InputError
 from servicegap.labels import automatic_scores
@@ -30,10 +38,12 @@ from servicegap.records import CATEGORIES, CONTROL, OUTCOMES
 from servicegap.scores import score_of
 from servicegap.store import Store
 from servicegap.study import Study
-from servicegap.tables import ANNOTATIONS
+from servicegap.tables import ANNOTATIONS, GOLD_LABELS, PROMPTS, RESPONSES, SIGNALS
 
 #: Parts of the axis from 0 to 1 in which probabilities are compared with what people say.
 BINS = 10
+#: Imported labels that are compared; of more, so many are drawn.
+MOST_IMPORTED = 20_000
 
 
 def checks(study: Study, store: Store) -> list[dict[str, Any]]:
@@ -55,31 +65,56 @@ def checks(study: Study, store: Store) -> list[dict[str, Any]]:
         ``swap`` (labels that hang on the name) and ``abstentions`` by group. Figures are proportions; what is
         undefined is None, with a note.
     """
-    texts = read_texts(study, store)
-    people, labels = _people(store)
-    table = texts.join(people, on="response", how="left", maintain_order="left")
     kinds = _kinds(store)
-    scores = automatic_scores(store).join(texts.select("response"), on="response", how="semi")
+    if not kinds:
+        return []
+    labels = _which_labels(store)
+    among = _among(labels)
+    texts = read_texts(study, store, among)
+    people = read_people(store, labels or "gold", among)
+    table = texts.join(people, on="response", how="left", maintain_order="left")
+    scores = automatic_scores(store, among)
     rng = np.random.default_rng(study.plan.seed)
     found = []
-    for (name,), own in sorted(scores.group_by("annotator"), key=lambda each: str(each[0][0])):
-        rows = table.join(own.drop("annotator"), on="response", how="inner", maintain_order="left")
-        found.append(_check(study, store, str(name), kinds.get(str(name)), labels, rows, rng))
+    for name in sorted(kinds):
+        own = scores.filter(pl.col("annotator") == name).drop("annotator")
+        rows = table.join(own, on="response", how="inner", maintain_order="left")
+        if rows.height:
+            found.append(_check(study, store, name, kinds[name], labels, rows, rng))
     return found
-
-
-def _people(store: Store) -> tuple[pl.DataFrame, WhichLabels | None]:
-    gold = read_people(store, "gold")
-    if gold.height:
-        return gold, "gold"
-    imported = read_people(store, "imported")
-    return imported, "imported" if imported.height else None
 
 
 def _kinds(store: Store) -> Mapping[str, str]:
     query = sa.select(ANNOTATIONS.c.annotator, ANNOTATIONS.c.kind).distinct()
     with store.reading() as connection:
-        return {row.annotator: row.kind for row in connection.execute(query)}
+        found = connection.execute(query.where(ANNOTATIONS.c.kind.in_(("automatic", "judge"))))
+        return {row.annotator: row.kind for row in found}
+
+
+def _which_labels(store: Store) -> WhichLabels | None:
+    imported = sa.select(ANNOTATIONS.c.id).where(
+        ANNOTATIONS.c.kind == "imported", ANNOTATIONS.c.category.is_not(None)
+    )
+    with store.reading() as connection:
+        if connection.execute(sa.select(GOLD_LABELS.c.response).limit(1)).first():
+            return "gold"
+        return "imported" if connection.execute(imported.limit(1)).first() else None
+
+
+def _among(labels: WhichLabels | None) -> Responses:
+    """Query the labelled responses, and some more for swapping names.
+
+    Identifiers are content hashes, so the first ones are as good as drawn by lot.
+    """
+    judged = sa.select(ANNOTATIONS.c.response).where(ANNOTATIONS.c.kind.in_(("automatic", "judge")))
+    parts = [judged.distinct().order_by(ANNOTATIONS.c.response).limit(2 * MOST_RESPONSES)]
+    if labels == "gold":
+        parts.append(sa.select(GOLD_LABELS.c.response))
+    elif labels == "imported":
+        imported = sa.select(ANNOTATIONS.c.response).where(ANNOTATIONS.c.kind == "imported").distinct()
+        parts.append(imported.order_by(ANNOTATIONS.c.response).limit(MOST_IMPORTED))
+    together = sa.union(*(sa.select(part.subquery().c.response) for part in parts)).subquery()
+    return sa.select(together.c.response)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +151,7 @@ def _check(
         chance=pl.when(pl.col("chance") > 0).then("chance").otherwise(1.0).fill_null(1.0),
         automatic="category",
     )
+    abstentions = _abstentions(study, store, name)
     compared = _compared(labelled.filter(pl.col("category").is_not_null()))
     version = rows["annotator_version"].drop_nulls().unique(maintain_order=True)
     return {
@@ -125,7 +161,7 @@ def _check(
         "labels": labels if labelled.height else None,
         "outcome": plan.primary,
         "level": plan.level,
-        "n_responses": rows.height,
+        "n_responses": sum(each["n"] for each in abstentions),
         "n_labels": labelled.height,
         "confusion": _confusion(labelled),
         "kappa": asdict(_kappa(compared, rng, plan.level)),
@@ -133,7 +169,7 @@ def _check(
         "errors": _errors(name, labelled, plan.primary, plan.level, notes),
         "calibration": _calibration(labelled, plan.primary, plan.level),
         "swap": asdict(swap_names(rows, read_mask(store), _judge(study, name, str(version[-1])), rng)),
-        "abstentions": _abstentions(rows),
+        "abstentions": abstentions,
         "notes": notes,
     }
 
@@ -251,10 +287,33 @@ def _judge(study: Study, name: str, version: str) -> Judge | None:
     return lambda _, prompt, text: annotator.annotate(prompt, text).category
 
 
-def _abstentions(rows: pl.DataFrame) -> list[dict[str, Any]]:
-    counted = (
-        rows.group_by(pl.col("group").fill_null(CONTROL))
-        .agg(n=pl.len(), abstained=pl.col("category").is_null().sum())
-        .sort("group")
+def _abstentions(study: Study, store: Store, name: str) -> list[dict[str, Any]]:
+    """Count responses and abstentions of an annotator by group, by its last label of each response."""
+    newer = ANNOTATIONS.alias("newer")
+    last = ~sa.exists().where(
+        newer.c.response == ANNOTATIONS.c.response,
+        newer.c.annotator == ANNOTATIONS.c.annotator,
+        newer.c.id > ANNOTATIONS.c.id,
     )
-    return counted.to_dicts()
+    group = sa.func.coalesce(SIGNALS.c.group, CONTROL).label("group")
+    query = (
+        sa.select(
+            group,
+            sa.func.count().label("n"),
+            (sa.func.count() - sa.func.count(ANNOTATIONS.c.category)).label("abstained"),
+        )
+        .select_from(RESPONSES)
+        .join(ANNOTATIONS, ANNOTATIONS.c.response == RESPONSES.c.id)
+        .join(PROMPTS, PROMPTS.c.id == RESPONSES.c.prompt)
+        .join(SIGNALS, SIGNALS.c.text == PROMPTS.c.signal)
+        .where(
+            ANNOTATIONS.c.annotator == name,
+            last,
+            *planned(study),
+            *latest(store),
+            *readable(),
+        )
+        .group_by(group)
+    )
+    with store.reading() as connection:
+        return sorted((dict(row._mapping) for row in connection.execute(query)), key=lambda row: row["group"])

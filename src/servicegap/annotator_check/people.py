@@ -11,41 +11,66 @@ import polars as pl
 import sqlalchemy as sa
 
 from servicegap.annotators import SignalMask
-from servicegap.labels import labelled_responses, people_labels
-from servicegap.store import Store, latest_responses
+from servicegap.counting import latest, planned
+from servicegap.labels import people_labels
+from servicegap.store import Store
 from servicegap.study import Study
-from servicegap.tables import ANNOTATIONS, PROMPTS, SIGNALS
+from servicegap.tables import ANNOTATIONS, PROMPTS, RESPONSES, SIGNALS
 
 #: ``gold``: what people settled on in this study; ``imported``: labels that came with the responses, too.
 WhichLabels = Literal["gold", "imported"]
+#: A query of responses.
+Responses = sa.Select[tuple[str]]
 
 
-def read_texts(study: Study, store: Store) -> pl.DataFrame:
+def read_texts(study: Study, store: Store, among: Responses | None = None) -> pl.DataFrame:
     """Return the responses that an annotator can read.
+
+    Parameters
+    ----------
+    study : Study
+    store : Store
+    among : Select, optional
+        A query of responses: only these. All that the plan asks for, without it.
 
     Returns
     -------
     polars.DataFrame
-        ``response, model, condition, template, signal, group, target, prompt, text`` (not masked); answers
-        without a text, and what a provider blocked, are left out. Sorted by response.
+        ``response, template, signal, group, prompt, text`` (not masked); answers without a text, and what a
+        provider blocked, are left out. Sorted by response.
     """
-    latest = latest_responses()
     query = (
-        sa.select(latest.c.id, PROMPTS.c.text.label("prompt"), latest.c.text)
-        .join(PROMPTS, PROMPTS.c.id == latest.c.prompt)
-        .where(latest.c.text.is_not(None), sa.func.coalesce(latest.c.error_kind, "") != "content_filter")
+        sa.select(
+            RESPONSES.c.id,
+            PROMPTS.c.template,
+            PROMPTS.c.signal,
+            SIGNALS.c.group,
+            PROMPTS.c.text.label("prompt"),
+            RESPONSES.c.text,
+        )
+        .join(PROMPTS, PROMPTS.c.id == RESPONSES.c.prompt)
+        .join(SIGNALS, SIGNALS.c.text == PROMPTS.c.signal)
+        .where(*planned(study), *latest(store), *readable())
+        .order_by(RESPONSES.c.id)
     )
+    if among is not None:
+        query = query.where(RESPONSES.c.id.in_(among))
+    columns = ("response", "template", "signal", "group", "prompt", "text")
     with store.reading() as connection:
         rows = [tuple(row) for row in connection.execute(query)]
-    texts = pl.DataFrame(rows, schema=dict.fromkeys(("response", "prompt", "text"), pl.String), orient="row")
-    known = labelled_responses(study, store).select(
-        "response", "model", "condition", "template", "signal", "group", "target"
+    return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
+
+
+def readable() -> tuple[sa.ColumnElement[bool], ...]:
+    """Return what is asked of responses so that an annotator reads them."""
+    return (
+        RESPONSES.c.text.is_not(None),
+        sa.func.coalesce(RESPONSES.c.error_kind, "") != "content_filter",
     )
-    return known.join(texts, on="response", how="inner").sort("response")
 
 
-def read_people(store: Store, labels: WhichLabels) -> pl.DataFrame:
-    """Return people's categories.
+def read_people(store: Store, labels: WhichLabels, among: Responses | None = None) -> pl.DataFrame:
+    """Return people's categories; imported ones of the responses `among` alone, where it is given.
 
     Returns
     -------
@@ -68,6 +93,8 @@ def read_people(store: Store, labels: WhichLabels) -> pl.DataFrame:
         )
         .order_by(ANNOTATIONS.c.id)
     )
+    if among is not None:
+        query = query.where(ANNOTATIONS.c.response.in_(among))
     with store.reading() as connection:
         rows = [tuple(row) for row in connection.execute(query)]
     imported = (

@@ -125,7 +125,12 @@ def _asks_for_harm(text: str, words: frozenset[str]) -> bool:
 
 def count_suspicious(words: frozenset[str] | set[str]) -> int:
     """Return how many of the words speak of crime, violence or hate."""
-    return sum(word.startswith(lexicon.SUSPICION_STEMS) for word in words)
+    return sum(map(_is_suspicious, words))
+
+
+@lru_cache(maxsize=32768)
+def _is_suspicious(word: str) -> bool:
+    return word.startswith(lexicon.SUSPICION_STEMS)
 
 
 def _task(text: str) -> Task:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from servicegap.annotators import filling, lexicon, sentences
 from servicegap.annotators.prompts import WORD, PromptReading, count_suspicious, normal
 from servicegap.annotators.sentences import Sentence
 
-_HEAD, _TAIL = 10_000, 2_000  # characters read of a long response
+_HEAD, _TAIL = 4_000, 1_000  # characters read of a long response
 _OPENING_WORDS = 14  # a longer sentence does more than open
 
 _PRONOUNS = frozenset(["name", "he", "she", "they", "him", "her", "them", "his", "hers", "their", "theirs"])
@@ -121,7 +122,7 @@ def read_response(prompt: PromptReading, response: str) -> ResponseReading:
     ----------
     prompt : PromptReading
     response : str
-        Signals masked. Of a long response the first 10,000 and last 2,000 characters are read.
+        Signals masked. Of a long response the first 4,000 and last 1,000 characters are read.
 
     Returns
     -------
@@ -179,7 +180,7 @@ def read_response(prompt: PromptReading, response: str) -> ResponseReading:
         list_items=list_items,
         suspicion=count_suspicious(absent),
         harm=len({match.group() for match in lexicon.HARM.finditer(text)} - prompt.words),
-        group_lecture=sum(word.startswith(lexicon.GROUP_STEMS) for word in absent),
+        group_lecture=sum(map(_is_of_groups, absent)),
         names_group=speaks_of_groups and lexicon.NAMES_GROUP.search(text) is not None,
         generalises=speaks_of_groups and _generalises(prompt, text),
     )
@@ -192,6 +193,11 @@ def _body(prompt: PromptReading, response: str) -> str:
     if len(text) > len(prompt.text) and text.startswith(prompt.text):
         return text[len(prompt.text) :].lstrip(" .\n\"'")
     return text
+
+
+@lru_cache(maxsize=32768)
+def _is_of_groups(word: str) -> bool:
+    return word.startswith(lexicon.GROUP_STEMS)
 
 
 def _begins_small(response: str) -> bool:

@@ -83,7 +83,8 @@ def summary(results: Mapping[str, Any]) -> list[str]:
     for run in words.runs:
         paragraphs.append(f"{run.heading}. {run.lead}")
         paragraphs += [sentence.text for sentence in run.sentences]
-    return [*paragraphs, detectable(read)]
+    # What gaps rest on comes first among what is said of a design.
+    return [*paragraphs, *(read.part("design").get("sentences") or ())[:1], detectable(read)]
 
 
 def _figures(results: Results) -> dict[int, list[Any]]:

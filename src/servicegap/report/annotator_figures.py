@@ -1,4 +1,4 @@
-"""How far the automatic annotators can be trusted: the passage and its plots, from what annotator_check/ found.
+"""How far automatic annotators can be trusted: the passage and its plots, from what annotator_check/ found.
 
 All models of a study together; the errors that enter a run's correction are in correction.py.
 """
@@ -61,12 +61,12 @@ def _lead(found: Sequence[Check], compared: Sequence[Check]) -> str:
     said = [f"{check['annotator']} {_told(check['kappa'])}" for check in compared]
     return (
         f"Kappa with people over the six categories: {'; '.join(said)}. It is 0 where they agree as often as "
-        "by chance, 1 where always; two people reach about 0.9."
+        "by chance, 1 where always."
     )
 
 
 def _uneven(results: Results, compared: Sequence[Check]) -> Iterator[tuple[str, str]]:
-    """Say where an annotator errs differently on a group than on the reference, beyond chance in the labels."""
+    """Say where an annotator errs differently on a group than on the reference, beyond chance."""
     for check in compared:
         for kind in _KINDS:
             by_group = {each["group"]: each for each in check["errors"] if each["kind"] == kind}
@@ -180,7 +180,7 @@ def _errors(results: Results, check: Check, place: int) -> Figure | None:
         title=f"{check['annotator']}: right about “{outcome}”, by group",
         caption=(
             f"Sensitivity: of what people call {outcome}, the share that the annotator does; specificity: of "
-            "the rest, the share that it does not call so. Where groups differ, uncorrected gaps are wrong by it."
+            "the rest, the share that it does not call so. Where groups differ, uncorrected gaps are off."
         ),
         description=told(rows, "percent"),
         drawing=plots.intervals(
@@ -219,7 +219,7 @@ def _calibration(check: Check, place: int) -> Figure | None:
     rows = [
         Row(
             label=f"says {100 * each['from']:.0f} to {100 * each['to']:.0f} %",
-            text=f"{_share(each)}; {each['n']} labels",
+            text=f"{_share(each)}, n {each['n']}",
             value=100 * each["value"],
             low=_hundred(each["low"]),
             high=_hundred(each["high"]),
@@ -262,13 +262,13 @@ def _confusion(check: Check, place: int) -> Figure | None:
     confusion = check["confusion"]
     seen = [n for n, _ in enumerate(confusion["annotator"]) if any(row[n] for row in confusion["counts"])]
     rows = {
-        f"{name.replace('_', ' ')} ({sum(row)})": [row[n] for n in seen]
+        f"{_SHORT.get(name, name)} ({sum(row)})": [row[n] for n in seen]
         for name, row in zip(confusion["people"], confusion["counts"], strict=True)
         if any(row)
     }
     if not rows:
         return None
-    columns = [confusion["annotator"][n].replace("_", " ") for n in seen]
+    columns = [_SHORT.get(name, name) for n, name in enumerate(confusion["annotator"]) if n in seen]
     shares = {label: [100 * count / sum(row) for count in row] for label, row in rows.items()}
     described = "; ".join(
         f"{label}: "
@@ -279,19 +279,19 @@ def _confusion(check: Check, place: int) -> Figure | None:
         section=_KEY,
         name=f"annotator-{place}-confusion",
         title=f"{check['annotator']}: what it makes of each category of people",
-        caption="A row is what people say (and how many), a column what the annotator says; percent of the row.",
+        caption="A row is what people say (and how many), a column what the annotator says, percent of it.",
         description=f"{described} (percent).",
-        drawing=plots.heat_map(shares, [_SHORT.get(column, column) for column in columns]),
+        drawing=plots.heat_map(shares, columns),
         head=["People", *columns],
         body=[[label, *(str(count) for count in row)] for label, row in rows.items()],
     )
 
 
-#: Heads of columns, which have little room.
+#: Heads of rows and columns, which have little room.
 _SHORT = {
-    "partial answer": "partial",
-    "harmful refusal": "harm. ref.",
-    "harmful answer": "harm. ans.",
+    "partial_answer": "partial",
+    "harmful_refusal": "harm. ref.",
+    "harmful_answer": "harm. ans.",
 }
 
 

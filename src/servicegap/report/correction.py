@@ -8,7 +8,7 @@ from typing import Any
 from servicegap.notation import interval, percent, points, value_text
 from servicegap.records import Estimate
 from servicegap.report import plots
-from servicegap.report.figure import Figure, as_percent, axis_ends, told
+from servicegap.report.figure import Figure, as_percent, axis_ends
 from servicegap.report.passage import Passage, Table
 from servicegap.report.reading import Results, Run
 from servicegap.report.rows import Row
@@ -31,7 +31,7 @@ def correction(results: Results, run: Run) -> Passage | None:
             *_uneven(results, run),
             *[(sentence_start(read_as(results, gap.group)), gap.note) for gap in gaps if gap.note],
         ],
-        tables=[_gaps(results, run, gaps), _errors(results, run), _rates(results, run)],
+        tables=[_errors(results, run), _rates(results, run)],
     )
 
 
@@ -50,7 +50,8 @@ def correction_figure(results: Results, run: Run) -> Figure | None:
             "The automatic labels alone give the circle and the dashed line; a random sample that people "
             "labelled moves them to the thick line, whose interval knows that only a sample was labelled."
         ),
-        description=told(rows, "points"),
+        description="; ".join(f"{row[0]}: corrected {row[1]}, uncorrected {row[3]}" for row in table.body)
+        + " (points).",
         drawing=plots.intervals(
             rows,
             axis=f"difference to {read_as(results, results.reference)}, points "
@@ -67,11 +68,10 @@ def correction_figure(results: Results, run: Run) -> Figure | None:
 
 
 def _row(results: Results, gap: Estimate, alone: Estimate | None) -> Row:
-    without = "" if alone is None or alone.value is None else f"; uncorrected {points(alone.value)}"
     return Row(
         label=visible_text(read_as(results, gap.group)),
         short=visible_text(str(gap.group)),
-        text=points(gap.value) + (f" ({interval(gap)})" if interval(gap) else "") + without,
+        text=_with_interval(gap),
         value=as_percent(gap.value),
         low=as_percent(gap.low),
         high=as_percent(gap.high),
@@ -114,12 +114,13 @@ def _sources(results: Results, run: Run) -> list[tuple[str, str]]:
         if source.get("cross_fitted")
         else ""
     )
+    version = f", version {source['version']}" if source.get("version") else ""
     labelled = ", ".join(
         f"{read_as(results, row['group'])} {row['labelled']} of {row['n']}"
         for row in source.get("groups") or ()
     )
     return [
-        ("Scores", f"From annotator {source['annotator']}, version {source['version']}{fitted}."),
+        ("Scores", f"From annotator {source['annotator']}{version}{fitted}."),
         ("Labelled by people", f"{labelled} responses."),
     ]
 

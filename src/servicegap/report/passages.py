@@ -26,6 +26,10 @@ from servicegap.report.words import (
     sentences,
 )
 
+_NOT_CORRECTED = (
+    "Crossed intervals, adjusted p and intervals at once are of the corrected gaps; the naive test, "
+    "permutation and mixed model take the labels as they are, uncorrected."
+)
 #: Below this share of the reference's favourable outcomes, US guidelines speak of adverse impact.
 FOUR_FIFTHS = 0.8
 
@@ -78,7 +82,11 @@ def _naive(results: Results, run: Run) -> Passage | None:
         early=True,
         heading="The naive analysis beside the right one",
         lead=contrast,
-        points=[("What this design can find", detectable(results)), *_mixed_doubts(results, run, gaps)],
+        points=[
+            ("What this design can find", detectable(results)),
+            *([("Corrected and not", _NOT_CORRECTED)] if run.labels == "corrected" else []),
+            *_mixed_doubts(results, run, gaps),
+        ],
         tables=[Table("Each planned gap by several analyses, points", list(columns), body)],
     )
 
