@@ -200,6 +200,18 @@ def labelled(
         yield make(small, store)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_store(
+    request: pytest.FixtureRequest, small: SmallStudy, postgres_schema: str | None
+) -> Iterator[Store]:
+    """Give the small study's database, of each kind."""
+    from labelling_studies import opened
+
+    if request.param == "postgresql" and postgres_schema is None:
+        pytest.skip("SERVICEGAP_TEST_POSTGRES has no URL")
+    yield from opened(small, postgres_schema if request.param == "postgresql" else None)
+
+
 @pytest.fixture
 def pilot_csv() -> Path:
     path = SHARED_DATA / "llama2_7b_chat_annotated.csv"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,14 +13,19 @@ import pytest
 import sqlalchemy as sa
 from conftest import Answer, Ended, SmallStudy
 
+from servicegap.analyse import analyse
 from servicegap.annotator_check import check_text, checks
 from servicegap.annotator_check.measured import kappas, over_templates
 from servicegap.annotator_check.swapping import swap_names
 from servicegap.annotators import SignalMask
 from servicegap.calls import Call
 from servicegap.correction.post_stratification import jeffreys
+from servicegap.design import build_design
 from servicegap.labels import labelled_responses
 from servicegap.records import CATEGORIES, Annotation, Category, Signal, Template
+from servicegap.report import render
+from servicegap.report.annotator_figures import annotator_figures, annotator_passage
+from servicegap.report.reading import read_results
 from servicegap.store import Store, write_annotations
 from servicegap.study import now
 from servicegap.tables import GOLD_LABELS, ROUND_ITEMS
@@ -280,3 +287,47 @@ def test_the_command_prints_all_of_it_and_json_for_machines(
     [check] = json.loads(run("annotator", "check", small.folder, "--json").out)
     assert check["annotator"] == "test"
     assert check["confusion"]["annotator"][-1] == "abstained"
+
+
+def test_results_and_report_tell_the_check_once(small: SmallStudy, store: Store, frame: pl.DataFrame) -> None:
+    study = small.open()
+    raw = json.loads(json.dumps(analyse(study, store, build_design(study)), allow_nan=False, default=asdict))
+    assert [check["annotator"] for check in raw["annotator_check"]] == ["test"]
+    results = read_results(raw)
+    passage = annotator_passage(results)
+    assert passage is not None
+    assert passage.lead.startswith("Kappa with people over the six categories: test 0.")
+    assert [table.label for table in passage.tables] == [
+        "Automatic annotators",
+        "test: how often it is right about “refused”, by group",
+        "test: category by category",
+    ]
+    assert passage.tables[0].body[0][-2:] == ["0.0 % of 192 labels change", "8"]
+    assert ("test errs differently by group (sensitivity)" in dict(passage.points)) == _apart(raw)
+    figures = list(annotator_figures(results))
+    assert [figure.name for figure in figures] == [
+        "annotator-1-errors",
+        "annotator-1-calibration",
+        "annotator-1-confusion",
+    ]
+    html = render(raw)
+    assert html.count("Automatic annotators against people") == 1
+
+
+def _apart(raw: dict[str, Any]) -> bool:
+    found = {e["group"]: e for e in raw["annotator_check"][0]["errors"] if e["kind"] == "sensitivity"}
+    return bool(found["South"]["high"] < found["North"]["low"])
+
+
+def test_a_report_without_people_says_that_nobody_knows() -> None:
+    check: dict[str, Any] = {
+        "annotator": "offline", "version": "1", "labels": None, "n_responses": 9, "n_labels": 0,
+        "notes": ["none"],
+        "kappa": {"value": None, "low": None, "high": None}, "calibration": {"error": None, "bins": []},
+        "swap": {"labels_changed": 0.0, "n": 9, "note": None}, "abstentions": [],
+    }  # fmt: skip
+    passage = annotator_passage(read_results({"estimates": [], "annotator_check": [check]}))
+    assert passage is not None
+    assert "People have labelled nothing that offline judged" in passage.lead
+    assert list(annotator_figures(read_results({"estimates": [], "annotator_check": [check]}))) == []
+    assert annotator_passage(read_results({"estimates": []})) is None

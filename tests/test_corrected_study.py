@@ -119,13 +119,14 @@ def judging(big: SmallStudy, store: Store) -> Judging:
 
 
 def pick(results: dict[str, Any], kind: str, group: str | None, outcome: str = "refused") -> dict[str, Any]:
-    [found] = [
+    found: list[dict[str, Any]] = [
         e
         for e in results["estimates"]
         if (e["kind"], e["group"], e["outcome"], e["target"], e["signal"])
         == (kind, group, outcome, None, None)
     ]
-    return found
+    assert len(found) == 1
+    return found[0]
 
 
 def test_the_corrected_gap_is_close_to_the_truth_and_the_automatic_one_is_not(judging: Judging) -> None:
@@ -218,11 +219,8 @@ def test_an_annotator_fitted_on_the_labels_needs_its_folds(judging: Judging) -> 
 
 def test_scores_out_of_fold_are_corrected(judging: Judging) -> None:
     with judging.store.reading() as connection:
-        templates = dict(
-            connection.execute(
-                sa.text("select r.id, p.template from responses r join prompts p on p.id = r.prompt")
-            ).all()
-        )
+        asked = sa.text("select r.id, p.template from responses r join prompts p on p.id = r.prompt")
+        templates = {str(row[0]): str(row[1]) for row in connection.execute(asked)}
     judging.annotate("fitted", lambda response: json.dumps({"fold": int(templates[response][1:]) % 3}))
     judging.ask_people()
     results = judging.analysed()

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_results import RATES, TESTS, hostile_examples, made_up_results
 
+from servicegap.notation import interval, number, p_value, percent, points, value_text
 from servicegap.records import Estimate
 from servicegap.report import Example, render, summary, write_report
-from servicegap.notation import interval, number, p_value, percent, points, value_text
 from servicegap.report.page import page as page_of
 from servicegap.report.reading import read_results
 from servicegap.report.words import verdict

@@ -18,13 +18,14 @@ from servicegap.annotators.fitted import FittedAnnotator, fold_note
 from servicegap.annotators.judge import Judge, Texts
 from servicegap.annotators.judge_run import Cost, JudgeRun
 from servicegap.annotators.protocol import Annotator, Judgement, Named
+from servicegap.annotators.study_mask import read_mask
 from servicegap.asking import Ended, Watch
 from servicegap.codebook import Codebook, load_codebook
 from servicegap.errors import ModelError
 from servicegap.records import Annotation
 from servicegap.store import Store, latest_responses, write_annotations
 from servicegap.study import Study, now, only_one
-from servicegap.tables import ANNOTATIONS, PROMPTS, SIGNALS
+from servicegap.tables import ANNOTATIONS, PROMPTS
 from servicegap.terminal import say
 
 BATCH = 500
@@ -83,7 +84,7 @@ def annotate(
 
 def annotate_with(study: Study, store: Store, annotator: Annotator) -> Annotated:
     """Let one annotator label what it has not labelled yet."""
-    label = _labeller(annotator, _signal_mask(store), _codebook(study).hash)
+    label = _labeller(annotator, read_mask(store), _codebook(study).hash)
     return _annotate(store, annotator.name, annotator.version, _blocked(False), label)
 
 
@@ -111,12 +112,6 @@ def count_unlabelled(study: Study, store: Store) -> int:
 def _codebook(study: Study) -> Codebook:
     own = study.folder / "codebook.yaml"
     return load_codebook(own if own.is_file() else None)
-
-
-def _signal_mask(store: Store) -> SignalMask:
-    with store.reading() as connection:
-        signals = connection.execute(sa.select(SIGNALS.c.text).where(SIGNALS.c.group.is_not(None)))
-        return SignalMask(signals.scalars().all())
 
 
 def _blocked(wanted: bool) -> Wanted:
@@ -191,7 +186,7 @@ def _judges(study: Study, codebook: Codebook) -> list[Judge]:
 
 
 def _judge_runs(study: Study, store: Store, codebook: Codebook) -> list[JudgeRun]:
-    mask = _signal_mask(store)
+    mask = read_mask(store)
     runs = []
     for judge in _judges(study, codebook):
         with store.reading() as connection:

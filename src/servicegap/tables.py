@@ -194,9 +194,9 @@ PRACTICE = sa.Table(
     sa.Column("right", sa.Boolean, nullable=False),
     sa.Column("created", sa.String, nullable=False),
 )
-#: Numbers about a response that are no categories, such as its toxicity.
-SCORES = sa.Table(
-    "scores",
+#: How toxic a response reads, by one scorer; no category, and no annotator's probability.
+TOXICITY = sa.Table(
+    "toxicity",
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("response", sa.String(16), nullable=False, index=True),

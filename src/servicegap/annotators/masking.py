@@ -1,9 +1,10 @@
 """Signals hidden behind ``[NAME]``, so that an annotator cannot judge by the name.
 
 A signal is found as a whole word, with or without its diacritics (``Yì``, ``Yi``), in the written case or
-in capitals; longer signals that are no everyday word also in any other case. Scripts written without
-spaces between words have no word borders, so there it is found anywhere. Not here: pronouns, which can
-show a gender and are left as they are.
+in capitals; longer signals that are no everyday word also in any other case. Of a full name each name is
+found as well, as it was written: who is called Maria Garcia in the prompt is Ms. Garcia in the response.
+Scripts written without spaces between words have no word borders, so there it is found anywhere. Not here:
+pronouns, which can show a gender and are left as they are.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _UNSPACED = re.compile(
 # Names that are also English words, and the words after which a capital at the start of a sentence is the
 # word's, not the name's: "Hang on", "Will you". Elsewhere a capital means the name.
 _WORD_WHEN_BEFORE: dict[str, str] = {
-    "hang": "on up out tight around onto",
+    "hang": "on up out tight around onto the a your it them this that",
     "will": "you it this that they he she we i there these those your the",
     "may": "i you it this that they he she we the your",
     "mark": "this that your my it the",
@@ -44,8 +45,32 @@ _OTHER_NAME_WORDS = """
 an art chance chip clay dawn dean dung earl eve faith ford frank gene grace guy hank heath holly iris ivy
 jack jade jean joy june lance lily mike mercy miles misty my olive pat peg penny pearl ray rich rob robin
 rose ruby sandy song sky stew summer sun van violet wade ward wren mai mine said win king
+angel archer art august autumn baker bishop brook carter chase christian cook cooper crystal daisy destiny
+diamond ebony faith fisher fletcher forest fox ginger harmony harper hazel heather heaven hunter jasmine
+jewel judge justice justin laurel major mason melody noble page parker patience piper pope poppy porter
+precious prince princess river royal rusty sage sawyer shepherd smith star stone tanner taylor turner tyler
+weaver wolf woody
 """
 _ALSO_WORDS = frozenset(_WORD_WHEN_BEFORE) | frozenset(_OTHER_NAME_WORDS.split())
+# What may stand in lower case within a full name.
+_PARTICLES = {
+    "al",
+    "bin",
+    "da",
+    "de",
+    "del",
+    "der",
+    "di",
+    "dos",
+    "du",
+    "el",
+    "ibn",
+    "la",
+    "le",
+    "van",
+    "von",
+    "y",
+}
 _ANY_CASE_LETTERS = 4  # shorter signals in another case are mostly other words ("li" for a list, "yi")
 
 
@@ -82,10 +107,12 @@ class SignalMask:
 
     def __init__(self, signals: Iterable[str]) -> None:
         self._written: dict[str, set[str]] = {}
-        for signal in signals:
-            plain = _plain(signal)
-            if plain:
-                self._written.setdefault(plain.lower(), set()).add(plain)
+        whole = [plain for plain in map(_plain, signals) if plain]
+        parts = [part for signal in whole for part in _names_of(signal)]
+        for plain in (*whole, *parts):
+            self._written.setdefault(plain.lower(), set()).add(plain)
+        #: Family names are often other words in lower case (cook, brown), so these count as written alone.
+        self._parts = {part.lower() for part in parts} - {signal.lower() for signal in whole}
         self._ascii_text = self._pattern("")
         self._any_text = self._pattern(f"[{_DIACRITICS}]*")
 
@@ -121,7 +148,7 @@ class SignalMask:
             if found in written:
                 return not _starts_sentence_as_word(match, folded)
             return found.isupper()
-        any_case = sum(map(str.isalpha, found)) >= _ANY_CASE_LETTERS
+        any_case = folded not in self._parts and sum(map(str.isalpha, found)) >= _ANY_CASE_LETTERS
         return any_case or found in written or found in {signal.upper() for signal in written}
 
 
@@ -129,6 +156,15 @@ def _plain(signal: str) -> str:
     """Return the signal without diacritics, with single spaces and straight apostrophes."""
     decomposed = re.sub(f"[{_DIACRITICS}]", "", unicodedata.normalize("NFD", signal))
     return " ".join(decomposed.replace("’", "'").split())
+
+
+def _names_of(signal: str) -> list[str]:
+    """Return the names that a full name is made of, without initials and titles (``Dr.``); else nothing."""
+    words = signal.split()
+    names = [word for word in words if word not in _PARTICLES]
+    if len(names) < 2 or not all(word[0].isupper() for word in names):
+        return []
+    return [name for name in names if len(name) > 1 and not name.endswith(".")]
 
 
 def _starts_sentence_as_word(match: re.Match[str], folded: str) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import click
 
 from servicegap import __version__
-from servicegap.cli import annotator, exchange, inference, label, people, score, serve, sources, stages
+from servicegap.cli import annotator, exchange, inference, label, people, serve, sources, stages, toxicity
 from servicegap.cli.framework import STOPPED, PipeGroup
 from servicegap.errors import ServicegapError
 
@@ -84,7 +84,7 @@ for _command in (
     inference.compare,
     label.label,
     annotator.annotator,
-    score.score,
+    toxicity.toxicity,
     serve.serve,
     people.people,
     people.agreement,

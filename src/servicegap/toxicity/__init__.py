@@ -2,7 +2,8 @@
 
 A toxicity score is what safety evaluations report. Beside the categories it shows what such an evaluation
 sees of them. Scorers: ``lexicon`` (lexicon.py, offline) and ``transformers:NAME`` (classifier.py, for those
-who have weights). Not here: which responses are scored and what is estimated from them (score.py).
+who have weights). Which
+responses of a study are scored, and what is estimated from them, is in of_study.py.
 """
 
 from __future__ import annotations

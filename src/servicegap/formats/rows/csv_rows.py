@@ -28,6 +28,8 @@ _QUOTES = (
     "a field with a comma, a quote or a line break stands in double quotes, and a quote within it is "
     'written ""'
 )
+#: What tables are separated by that are no CSV here.
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -93,6 +95,9 @@ class CsvReader:
             raise InputError(
                 f"{self.path}:{line}: the names of the columns are not UTF-8; save the file as UTF-8"
             ) from None
+        for separator, called in _OTHER_SEPARATORS.items():
+            if len(columns) == 1 and separator in columns[0]:
+                raise InputError(f"{self.path}:{line}: separated by {called}; write commas ({_QUOTES})")
         twice = [name for name in dict.fromkeys(columns) if columns.count(name) > 1]
         if twice:
             raise InputError(

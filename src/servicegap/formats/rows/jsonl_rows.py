@@ -6,7 +6,7 @@ What is read is written again byte for byte, with the added keys behind; blank l
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class JsonlReader:
         for number, line in self._lines():
             rows += 1
             try:
-                row = _object(line)
+                row = _object(line, _once)
             except ValueError as error:
                 wrong += 1
                 if wrong <= SHOWN:
@@ -90,12 +90,23 @@ class JsonlReader:
                     yield number, line
 
 
-def _object(line: str) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in found if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} is there twice")
+    return found
+
+
+def _object(
+    line: str, hook: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None
+) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        found = json.loads(line, object_pairs_hook=hook)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         raise ValueError(f"not JSON ({error})") from None
     if not isinstance(found, dict):
         raise ValueError(f"no JSON object but {type(found).__name__}")  # noqa: TRY004 - of the file, not a type

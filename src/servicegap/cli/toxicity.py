@@ -1,4 +1,4 @@
-"""The command that scores the toxicity of responses, `score`; no logic of its own."""
+"""The command that scores the toxicity of responses, `toxicity`; no logic of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from servicegap.cli.framework import ExampleCommand, folder_argument, json_optio
 
 @click.command(
     cls=ExampleCommand,
-    epilog="servicegap score my-study\nservicegap score my-study --scorer transformers:PATH_OR_NAME --json",
+    epilog="servicegap toxicity my-study\n"
+    "servicegap toxicity my-study --scorer transformers:PATH_OR_NAME --json",
 )
 @folder_argument
 @click.option(
@@ -24,18 +25,17 @@ from servicegap.cli.framework import ExampleCommand, folder_argument, json_optio
     help="lexicon, or transformers:PATH_OR_NAME (a classifier; needs the extra toxicity).",
 )
 @json_option
-def score(folder: Path, scorer: str, as_json: bool) -> None:
+def toxicity(folder: Path, scorer: str, as_json: bool) -> None:
     """Score how toxic each response reads, with means and gaps by group.
 
     A score stands beside the category and changes none. It is what safety evaluations report.
     """
-    from servicegap.score import score as scored_with
-    from servicegap.score import sentences
     from servicegap.study import open_study
     from servicegap.toxicity import create_scorer
+    from servicegap.toxicity.of_study import score_study, sentences
 
     study = open_study(folder)
-    done = scored_with(study, study.store(), create_scorer(scorer))
+    done = score_study(study, study.store(), create_scorer(scorer))
     if as_json:
         print_json(done)
         return

@@ -1,4 +1,4 @@
-"""The stage *score*: what is scored and kept, and what is estimated from the scores."""
+"""Toxicity of a study: what is scored and kept, and what is estimated from the scores."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from conftest import Answer, SmallStudy
 
 from servicegap import gaps, rates
 from servicegap.calls import Call
-from servicegap.errors import DataError
+from servicegap.errors import DataError, StudyError
 from servicegap.records import Signal, Template
-from servicegap.score import Scored, score, scored_responses, sentences
 from servicegap.store import Store
-from servicegap.tables import ANNOTATIONS, SCORES
+from servicegap.study import only_one
+from servicegap.tables import ANNOTATIONS, TOXICITY
 from servicegap.toxicity import LexiconScorer, Score
+from servicegap.toxicity.of_study import StudyToxicity, score_study, scored_responses, sentences
 
 
 class Counting:
@@ -50,10 +51,12 @@ def scripted(call: Call, signal: Signal, template: Template) -> Answer:
 
 def stored(store: Store) -> list[Any]:
     with store.reading() as connection:
-        return list(connection.execute(sa.select(SCORES).order_by(SCORES.c.id)))
+        return list(connection.execute(sa.select(TOXICITY).order_by(TOXICITY.c.id)))
 
 
-def test_every_text_is_scored_once_and_kept(small: SmallStudy, store: Store) -> None:
+def test_every_text_is_scored_once_and_kept(small: SmallStudy, each_store: Store) -> None:
+    store = each_store
+
     def some(call: Call, signal: Signal, template: Template) -> Answer | None:
         answer = scripted(call, signal, template)
         if template.id == "s1":
@@ -64,7 +67,7 @@ def test_every_text_is_scored_once_and_kept(small: SmallStudy, store: Store) -> 
 
     small.answer(store, some)
     scorer = Counting()
-    done = score(small.open(), store, scorer)
+    done = score_study(small.open(), store, scorer)
     texts = 13 * 2 * 6
     assert (done.added, done.responses, done.without) == (texts, texts, 26)
     assert done.notes == ("Without a score: 26 x a question.",)
@@ -73,19 +76,26 @@ def test_every_text_is_scored_once_and_kept(small: SmallStudy, store: Store) -> 
     for row in kept:
         assert (row.scorer, row.version) == ("counting", "1")
         assert (row.value is None) == (row.reason == "a question")
-    again = score(small.open(), store, scorer)
+    again = score_study(small.open(), store, scorer)
     assert again == replace(done, added=0)
     assert stored(store) == kept
-    score(small.open(), store, Counting("2"))
+    score_study(small.open(), store, Counting("2"))
     assert len(stored(store)) == 2 * texts
     with store.reading() as connection:
         assert set(connection.execute(sa.select(ANNOTATIONS.c.annotator)).scalars()) == {"coder"}
 
 
+def test_two_commands_do_not_score_one_study_at_once(small: SmallStudy, store: Store) -> None:
+    small.answer(store, scripted)
+    with only_one(small.open(), "scorer"), pytest.raises(StudyError, match="another scorer is at work"):
+        score_study(small.open(), store, Counting())
+    assert stored(store) == []
+
+
 def test_no_scorer_sees_a_name(small: SmallStudy, store: Store) -> None:
     small.answer(store, scripted)
     scorer = Counting()
-    score(small.open(), store, scorer)
+    score_study(small.open(), store, scorer)
     masked = [text for text in scorer.shown if text.startswith("[NAME] reads")]
     # The control is no signal of a group.
     assert len(masked) == len(scorer.shown) * 12 // 13
@@ -95,7 +105,7 @@ def test_no_scorer_sees_a_name(small: SmallStudy, store: Store) -> None:
 def test_means_and_gaps_are_those_of_the_numeric_method(small: SmallStudy, store: Store) -> None:
     small.answer(store, scripted)
     scorer = Counting()
-    done = score(small.open(), store, scorer)
+    done = score_study(small.open(), store, scorer)
     frame = scored_responses(small.open(), store, scorer)
     rows = [
         row for row in frame.to_dicts() if row["group"] is not None and row["target"] in ("South", "East")
@@ -122,9 +132,9 @@ def test_means_and_gaps_are_those_of_the_numeric_method(small: SmallStudy, store
     assert len(sentences(done.estimates)) == 3
 
 
-def lexicon_scored(small: SmallStudy, store: Store, text: str) -> Scored:
+def lexicon_scored(small: SmallStudy, store: Store, text: str) -> StudyToxicity:
     small.answer(store, lambda *_: Answer("refusal", text=text))
-    return score(small.open(), store, LexiconScorer())
+    return score_study(small.open(), store, LexiconScorer())
 
 
 def test_equal_scores_have_no_interval(small: SmallStudy, store: Store) -> None:
@@ -147,22 +157,22 @@ def test_without_a_value_an_estimate_says_why(small: SmallStudy, store: Store) -
 def test_a_study_without_responses_says_what_to_run(small: SmallStudy, store: Store) -> None:
     small.design(store)
     with pytest.raises(DataError, match="no response to score; run: servicegap collect"):
-        score(small.open(), store, LexiconScorer())
+        score_study(small.open(), store, LexiconScorer())
 
 
 def test_the_command_says_that_the_lexicon_supports_no_claim(
     small: SmallStudy, store: Store, run: Callable[..., Any]
 ) -> None:
     lexicon_scored(small, store, "What a stupid question.")
-    ended = run("score", small.folder)
+    ended = run("toxicity", small.folder)
     assert ended.code == 0
     lines = ended.out.splitlines()
     assert lines[0].endswith("208 responses, 0 of them scored now, 0 without a score")
     assert "openai:mock-1, default: names read as East: mean 0.5000" in ended.out
     assert lines[-1].startswith("The lexicon supports no claim about masking: ")
-    as_json = json.loads(run("score", small.folder, "--json").out)
+    as_json = json.loads(run("toxicity", small.folder, "--json").out)
     assert as_json["scorer"] == "lexicon"
     assert as_json["notes"] == [lines[-1]]
     assert {each["outcome"] for each in as_json["estimates"]} == {"toxicity"}
-    unknown = run("score", small.folder, "--scorer", "none")
+    unknown = run("toxicity", small.folder, "--scorer", "none")
     assert (unknown.code, "'none' is unknown" in unknown.error) == (2, True)

@@ -1,7 +1,7 @@
-"""The stage *score*: how toxic each response reads, beside its category and never in place of it.
+"""How toxic a study's responses read, beside their categories and never in place of them.
 
 Signals are masked before a scorer looks, so that no score can depend on whom the prompt was about. Not here:
-the scorers (toxicity/), the method of the intervals (disparity/).
+the scorers (lexicon.py, classifier.py), the method of the intervals (disparity/).
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from dataclasses import dataclass, replace
 import polars as pl
 import sqlalchemy as sa
 
-from servicegap.annotators import SignalMask
+from servicegap.annotators.study_mask import read_mask
 from servicegap.disparity import gaps, rates
 from servicegap.errors import DataError
 from servicegap.labels import labelled_responses
 from servicegap.records import Estimate
 from servicegap.store import Store, latest_responses
-from servicegap.study import Study, now
-from servicegap.tables import SCORES, SIGNALS
-from servicegap.toxicity import ToxicityScorer
+from servicegap.study import Study, now, only_one
+from servicegap.tables import TOXICITY
+from servicegap.toxicity.protocol import ToxicityScorer
 
 OUTCOME = "toxicity"
 BATCH = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class StudyToxicity:
     """What a scorer has given the responses of a study.
 
     Attributes
@@ -53,7 +53,7 @@ class Scored:
     notes: tuple[str, ...]
 
 
-def score(study: Study, store: Store, scorer: ToxicityScorer) -> Scored:
+def score_study(study: Study, store: Store, scorer: ToxicityScorer) -> StudyToxicity:
     """Score what `scorer` has not scored yet, keep it, and estimate means and gaps by group.
 
     Safe to run again: a response that a scorer has scored is not given to it twice, unless its version
@@ -63,8 +63,11 @@ def score(study: Study, store: Store, scorer: ToxicityScorer) -> Scored:
     ------
     DataError
         If there is no response with a text.
+    StudyError
+        If another command is scoring the study.
     """
-    added = _add_scores(store, scorer)
+    with only_one(study, "scorer", store):
+        added = _add_scores(store, scorer)
     frame = scored_responses(study, store, scorer)
     if frame.is_empty():
         raise DataError(f"{study.folder}: no response to score; run: servicegap collect {study.folder}")
@@ -75,7 +78,7 @@ def score(study: Study, store: Store, scorer: ToxicityScorer) -> Scored:
         notes.append(
             "Without a score: " + "; ".join(f"{count} x {reason}" for reason, count in reasons) + "."
         )
-    return Scored(
+    return StudyToxicity(
         scorer=scorer.name,
         version=scorer.version,
         added=added,
@@ -94,8 +97,8 @@ def scored_responses(study: Study, store: Store, scorer: ToxicityScorer) -> pl.D
     polars.DataFrame
         The columns of ``labels.labelled_responses`` and ``value`` (0 to 1, null = none), ``reason``.
     """
-    query = sa.select(SCORES.c.response, SCORES.c.value, SCORES.c.reason).where(
-        SCORES.c.scorer == scorer.name, SCORES.c.version == scorer.version
+    query = sa.select(TOXICITY.c.response, TOXICITY.c.value, TOXICITY.c.reason).where(
+        TOXICITY.c.scorer == scorer.name, TOXICITY.c.version == scorer.version
     )
     with store.reading() as connection:
         rows = [tuple(row) for row in connection.execute(query)]
@@ -106,15 +109,14 @@ def scored_responses(study: Study, store: Store, scorer: ToxicityScorer) -> pl.D
 
 def _add_scores(store: Store, scorer: ToxicityScorer) -> int:
     latest = latest_responses()
-    scored = sa.select(SCORES.c.response).where(
-        SCORES.c.scorer == scorer.name, SCORES.c.version == scorer.version
+    scored = sa.select(TOXICITY.c.response).where(
+        TOXICITY.c.scorer == scorer.name, TOXICITY.c.version == scorer.version
     )
     unscored = sa.select(latest.c.id, latest.c.text).where(
         latest.c.text.is_not(None), latest.c.id.not_in(scored)
     )
+    mask = read_mask(store)
     with store.reading() as connection:
-        signals = connection.execute(sa.select(SIGNALS.c.text).where(SIGNALS.c.group.is_not(None)))
-        mask = SignalMask(signals.scalars().all())
         rows = connection.execute(unscored.order_by(latest.c.id)).all()
     for start in range(0, len(rows), BATCH):
         found = [(row.id, scorer.score(mask.apply(row.text))) for row in rows[start : start + BATCH]]
@@ -130,7 +132,7 @@ def _add_scores(store: Store, scorer: ToxicityScorer) -> int:
             for response, each in found
         ]
         with store.writing() as connection:
-            connection.execute(sa.insert(SCORES), values)
+            connection.execute(sa.insert(TOXICITY), values)
     return len(rows)
 
 
