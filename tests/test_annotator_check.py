@@ -22,6 +22,7 @@ from servicegap.calls import Call
 from servicegap.correction.post_stratification import jeffreys
 from servicegap.design import build_design
 from servicegap.labels import labelled_responses
+from servicegap.notation import percent
 from servicegap.records import CATEGORIES, Annotation, Category, Signal, Template
 from servicegap.report import render
 from servicegap.report.annotator_figures import annotator_figures, annotator_passage
@@ -302,7 +303,7 @@ def test_results_and_report_tell_the_check_once(small: SmallStudy, store: Store,
         "test: how often it is right about “refused”, by group",
         "test: category by category",
     ]
-    assert passage.tables[0].body[0][-2:] == ["0.0 % of 192 labels change", "8"]
+    assert passage.tables[0].body[0][-2:] == [f"{percent(0.0)} of 192 labels change", "8"]
     assert ("test errs differently by group (sensitivity)" in dict(passage.points)) == _apart(raw)
     figures = list(annotator_figures(results))
     assert [figure.name for figure in figures] == [

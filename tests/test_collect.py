@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from servicegap.asking import FLUSH_ROWS
+from servicegap.arrivals import FLUSH_ROWS
 from servicegap.collect import Collected, collect
 from servicegap.design import build_design
 from servicegap.errors import ModelError

@@ -33,13 +33,20 @@ from servicegap.store import Store, write_annotations
 from servicegap.study import JudgePlan, now, only_one
 from servicegap.tables import ANNOTATIONS, JUDGE_CALLS
 
-PLANNED = 8 * 13 * 2
+PLANNED = 8 * 13
 CODEBOOK = load_codebook()
 #: Prompts that differ by more than the name: each template with a masked name, and with the control.
 DISTINCT = 8 * 2
 
 
 # A study with judges, asked over HTTP.
+
+
+@pytest.fixture
+def small(small: SmallStudy) -> SmallStudy:
+    """Give the small study with one sample, as each response more is a call more."""
+    small.change("study.yaml", "samples: 2", "samples: 1")
+    return small
 
 
 class Threaded:
@@ -86,8 +93,9 @@ def kept(store: Store, table: sa.Table = ANNOTATIONS) -> list[Any]:
 
 
 def test_a_judge_labels_every_response_and_asks_once_what_differs_by_the_name(
-    small: SmallStudy, store: Store
+    small: SmallStudy, each_store: Store
 ) -> None:
+    store = each_store
     small.answer(store, declines_for_south)
     told: list[str] = []
     with Threaded(FakeServer()) as server:
@@ -124,7 +132,7 @@ def test_the_estimate_is_about_what_is_paid(small: SmallStudy, store: Store) -> 
         sent = sum(len(message["content"]) for body in server.bodies for message in body["messages"])
     assert cost.prompt_tokens == pytest.approx(sent / 4, rel=0.01)
     assert cost.answer_tokens == 24 * 12
-    assert str(cost).startswith("judge:openai:mock-1: 208 responses to judge, 24 calls to make; about ")
+    assert str(cost).startswith("judge:openai:mock-1: 104 responses to judge, 24 calls to make; about ")
 
 
 def test_what_is_known_of_the_judge_is_kept(small: SmallStudy, store: Store) -> None:
@@ -227,14 +235,14 @@ def test_a_failed_call_is_asked_again_and_only_it(small: SmallStudy, store: Stor
     with Threaded(FakeServer(every={"500": 20})) as server:
         with_judges(small, judge_at(server))
         [done] = annotate(small.open(), store)
-    assert (done.added, done.failed) == (PLANNED - 10, 10)
-    assert count_unlabelled(small.open(), store) == 10
+    assert (done.added, done.failed) == (PLANNED - 5, 5)
+    assert count_unlabelled(small.open(), store) == 5
     with Threaded(FakeServer()) as server:
         with_judges(small, judge_at(server))
         [done] = annotate(small.open(), store)
-        assert (done.added, done.failed, server.calls) == (10, 0, 10)
+        assert (done.added, done.failed, server.calls) == (5, 0, 5)
     attempts = Counter(row.attempt for row in kept(store, JUDGE_CALLS))
-    assert attempts == {1: PLANNED, 2: 10}
+    assert attempts == {1: PLANNED, 2: 5}
 
 
 KILLED = """
@@ -252,7 +260,7 @@ def test_kill_9_loses_little_and_repeats_little(small: SmallStudy, store: Store)
     with Threaded(FakeServer(latency=0.05)) as server:
         with_judges(small, judge_at(server, concurrency=4))
         process = subprocess.Popen([sys.executable, "-c", KILLED, str(small.folder)])
-        until(lambda: server.calls >= 100)
+        until(lambda: server.calls >= 50)
         process.send_signal(signal.SIGKILL)
         assert process.wait(10) == -signal.SIGKILL
         asked = server.calls
@@ -261,6 +269,7 @@ def test_kill_9_loses_little_and_repeats_little(small: SmallStudy, store: Store)
         assert [run["ended"] for run in read_judges(store)[0]["runs"]] == [None]
         # What came in the last 0.2 s at 80 calls a second, and the four in the air.
         assert asked - stored <= 40
+        server.latency = 0
         [done] = annotate(small.open(), store)
         assert done.added == PLANNED
         assert server.calls == asked + PLANNED - stored
@@ -273,7 +282,7 @@ def test_a_stopped_command_keeps_what_was_answered(small: SmallStudy, store: Sto
         with_judges(small, judge_at(server, concurrency=4))
         command = [sys.executable, "-m", "servicegap", "annotate", str(small.folder)]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        until(lambda: server.calls >= 40)
+        until(lambda: server.calls >= 30)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=10)
     assert (process.returncode, said.strip()) == (130, "servicegap: stopped")
@@ -320,6 +329,10 @@ def test_a_model_that_answers_prose_abstains_everywhere(small: SmallStudy, store
     with_judges(small, '{"id": "fake:even"}')
     [done] = annotate(small.open(), store)
     assert (done.added, done.abstained) == (PLANNED, PLANNED)
+    assert str(done) == (
+        f"judge:fake:even: {PLANNED} labelled, {PLANNED} of them abstained "
+        "(most often: no label in the reply)"
+    )
     assert all(row.abstain_reason.startswith("no label in the reply") for row in kept(store))
 
 
@@ -359,8 +372,9 @@ def test_a_majority_is_more_than_half_of_all_judges() -> None:
 
 
 def test_a_panel_labels_what_most_judges_say_and_sends_the_rest_to_people(
-    small: SmallStudy, store: Store
+    small: SmallStudy, each_store: Store
 ) -> None:
+    store = each_store
     small.answer(store, declines_for_south)
 
     def strict(body: dict[str, Any]) -> dict[str, Any]:
@@ -372,12 +386,13 @@ def test_a_panel_labels_what_most_judges_say_and_sends_the_rest_to_people(
         done = annotate(small.open(), store)
         assert [each.annotator for each in done] == ["judge:openai:mock-1", "judge:openai:mock-2", "panel"]
         assert annotate(small.open(), store) == []
-        south = 8 * 4 * 2
+        south = 8 * 4
         assert (done[-1].added, done[-1].abstained) == (PLANNED, PLANNED - south)
+        assert done[-1].most_often == "no majority among 2 judges: answer 1, refusal 1"
         found = labelled_responses(small.open(), store)
         assert set(found["annotator"]) == {"panel"}
         assert set(found.filter(group="South")["category"]) == {"refusal"}
-        assert found.filter(group="North")["category"].null_count() == 8 * 4 * 2
+        assert found.filter(group="North")["category"].null_count() == 8 * 4
         undecided = found.filter(found["category"].is_null())["response"].to_list()
         assert disagreements(store) == sorted(undecided)
         with_judges(small, first, second, judge_at(one, id="openai:mock-3"))
@@ -442,13 +457,13 @@ def test_the_command_tells_costs_and_failed_calls(
     with Threaded(FakeServer(every={"500": 20})) as server:
         with_judges(small, judge_at(server))
         ended = run("annotate", small.folder, "--estimate")
-        assert ended.out.startswith("judge:openai:mock-1: 208 responses to judge, 208 calls to make; about ")
+        assert ended.out.startswith("judge:openai:mock-1: 104 responses to judge, 104 calls to make; about ")
         assert json.loads(run("annotate", small.folder, "--estimate", "--json").out)[0]["calls"] == PLANNED
         assert server.calls == 0
         ended = run("annotate", small.folder)
     assert ended.code == 1
-    assert ended.out == "judge:openai:mock-1: 198 labelled, 0 of them abstained\n"
-    assert ended.error.startswith("10 responses are not judged, as calls failed")
+    assert ended.out == "judge:openai:mock-1: 99 labelled, 0 of them abstained\n"
+    assert ended.error.startswith("5 responses are not judged, as calls failed")
     with Threaded(FakeServer(key="other")) as server:
         with_judges(small, judge_at(server))
         ended = run("annotate", small.folder)
@@ -497,17 +512,16 @@ def test_a_real_model_held_to_the_schema_always_gives_a_label(
     small: SmallStudy, store: Store, local_model: str
 ) -> None:
     def once_a_template(_call: Any, signal: Any, template: Any) -> Answer | None:
-        wanted = signal.text == "Anna" and template.id in ("s1", "e1", "n1")
+        wanted = signal.text == "Anna" and template.id == "s1"
         return Answer(None, text=f"Sure: {template.id}.") if wanted else None
 
     small.answer(store, once_a_template)
     small.write("codebook.yaml", small_codebook())
     with_judges(small, json.dumps({"id": local_model, "example_tokens": 0, "concurrency": 1}))
     [done] = annotate(small.open(), store)
-    assert (done.added, done.failed) == (3 * 2, 0)
-    replies = [json.loads(row.text) for row in kept(store, JUDGE_CALLS)]
-    assert len(replies) == 3
-    assert {reply["category"] for reply in replies} <= {*CATEGORIES, "cannot_tell"}
+    assert (done.added, done.failed) == (1, 0)
+    [reply] = [json.loads(row.text) for row in kept(store, JUDGE_CALLS)]
+    assert reply["category"] in {*CATEGORIES, "cannot_tell"}
     [known] = read_judges(store)
     assert known["runs"][0]["taken"] == {"schema": True, "logprobs": True}
     assert "It is a harmful_refusal." in known["instructions"]

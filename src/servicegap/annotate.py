@@ -6,6 +6,7 @@ annotator looks, so that no label can depend on whom the prompt was about.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -19,7 +20,8 @@ from servicegap.annotators.judge import Judge, Texts
 from servicegap.annotators.judge_run import Cost, JudgeRun
 from servicegap.annotators.protocol import Annotator, Judgement, Named
 from servicegap.annotators.study_mask import read_mask
-from servicegap.asking import Ended, Watch
+from servicegap.arrivals import Watch
+from servicegap.asking import Ended
 from servicegap.codebook import Codebook, load_codebook
 from servicegap.errors import ModelError
 from servicegap.records import Annotation
@@ -37,13 +39,19 @@ Wanted = Callable[[sa.Subquery], sa.ColumnElement[bool]]
 class Annotated:
     """How many annotations an annotator added, and on how many of them it abstained.
 
+    ``most_often`` is its commonest reason, without what it quotes, and None where it never abstained.
     ``failed`` responses were to be judged and are not, as calls to the judge failed; a re-run asks again.
     """
 
     annotator: str
     added: int
     abstained: int
+    most_often: str | None = None
     failed: int = 0
+
+    def __str__(self) -> str:
+        why = f" (most often: {self.most_often})" if self.most_often else ""
+        return f"{self.annotator}: {self.added} labelled, {self.abstained} of them abstained{why}"
 
 
 def annotate(
@@ -141,14 +149,21 @@ def _annotate(store: Store, annotator: str, version: str, wanted: Wanted, label:
 
 
 def _keep(store: Store, annotator: str, annotations: Iterable[Annotation]) -> Annotated:
-    added = abstained = 0
+    added = 0
+    reasons: Counter[str] = Counter()
     waiting = iter(annotations)
     while batch := list(islice(waiting, BATCH)):
         with store.writing() as connection:
             write_annotations(connection, batch)
         added += len(batch)
-        abstained += sum(annotation.category is None for annotation in batch)
-    return Annotated(annotator, added, abstained)
+        # A reply is quoted in the reason for its being no label, so each of those is another.
+        reasons.update(
+            (each.abstain_reason or "no reason given").partition(' "')[0]
+            for each in batch
+            if each.category is None
+        )
+    most_often = reasons.most_common(1)[0][0] if reasons else None
+    return Annotated(annotator, added, reasons.total(), most_often)
 
 
 def _labeller(annotator: Annotator, mask: SignalMask, codebook: str) -> LabelRow:

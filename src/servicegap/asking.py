@@ -1,8 +1,7 @@
 """Asking a model many calls at once: bounded, patient, and kept as they come.
 
-Every call ends as a row, a failed one too. Rows are committed at the latest 0.2 s or 200 rows after
-they arrived, so that a killed process loses, and its re-run repeats, at most those and the calls in the
-air. Not here: what is asked and where the rows go (collect.py, annotators/judge_run.py).
+Every call ends as a row, a failed one too. Not here: when rows are committed (arrivals.py), what is asked
+and where the rows go (collect.py, annotators/judge_run.py).
 """
 
 from __future__ import annotations
@@ -13,43 +12,22 @@ import random
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from servicegap.arrivals import Buffer
 from servicegap.calls import Call
 from servicegap.errors import ModelError
 from servicegap.models.protocol import CallError, Model, Reply, Request
 from servicegap.records import RETRYABLE, ErrorKind, Response
 from servicegap.study import ModelPlan, now
 
-FLUSH_SECONDS = 0.2
-FLUSH_ROWS = 200
 #: Waits between tries at one call, in seconds: the first, and the longest.
 BACKOFF_FIRST, BACKOFF_LONGEST = 1.0, 60.0
 #: The longest wait that a server is granted, in seconds; a re-run asks again later.
 RETRY_AFTER_LONGEST = 600.0
 #: So many calls rejected, and no other outcome seen: it is the setting that is wrong, not the calls.
 REJECTED_AT_FIRST = 20
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far the asking of one model is."""
-
-    model: str
-    total: int
-    done: int = 0
-    failed: int = 0
-    started: float = field(default_factory=time.monotonic)
-
-    @property
-    def rate(self) -> float:
-        """Calls a second, so far."""
-        return self.done / max(time.monotonic() - self.started, 1e-9)
-
-
-Watch = Callable[[Progress], None]
-Keep = Callable[[Sequence[Response]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,59 +60,6 @@ def still_to_ask(planned: Sequence[Call], last: Mapping[str, LastAttempt]) -> li
             calls.append(replace(call, attempt=found.attempt + 1))
     # What failed before comes last, so that it is not what the first call tries the server with.
     return sorted(calls, key=lambda call: (call.attempt, call.sample, call.id))
-
-
-class Buffer:
-    """Rows that arrived and are not committed yet.
-
-    Parameters
-    ----------
-    keep : callable
-        Commits rows, in one transaction.
-    progress : Progress
-    watch : callable, optional
-        Called with `progress` whenever rows were committed.
-    """
-
-    def __init__(self, keep: Keep, progress: Progress, watch: Watch | None = None) -> None:
-        self._keep = keep
-        self._progress = progress
-        self._watch = watch
-        self._rows: list[Response] = []
-        #: What the server called the model in its answers: more than one name means it changed.
-        self.served: set[str] = set()
-        #: Failures in a row, over all workers: a server that is gone shows here.
-        self.failures_in_a_row = 0
-        self._only_rejected = True
-
-    def add(self, response: Response) -> None:
-        """Take a row; commit where many wait."""
-        self._rows.append(response)
-        self._progress.done += 1
-        self._progress.failed += response.failed
-        self.failures_in_a_row = self.failures_in_a_row + 1 if response.failed else 0
-        self._only_rejected = self._only_rejected and response.error_kind == "rejected"
-        if len(self._rows) >= FLUSH_ROWS:
-            self.flush()
-
-    @property
-    def rejected_at_first(self) -> int:
-        """How many calls were rejected, where nothing else came back so far."""
-        return len(self._rows) if self._only_rejected else 0
-
-    def flush(self, *, final: bool = False) -> None:
-        """Commit all rows; rejections before anything else came only where they are all there will be."""
-        if self._rows and (final or not self._only_rejected):
-            self._keep(self._rows)
-            self._rows.clear()
-            if self._watch:
-                self._watch(self._progress)
-
-    async def flush_often(self) -> None:
-        """Commit again and again, until cancelled."""
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            self.flush()
 
 
 def run_until_stopped(work: Coroutine[Any, Any, Ended]) -> Ended:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from servicegap.asking import Watch
+from servicegap.arrivals import Watch
 from servicegap.calls import IMPORTED, Design
 from servicegap.collect import Collected, collect, count_collected
 from servicegap.design import build_design, save_design

@@ -13,16 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from servicegap.asking import (
-    Buffer,
-    Ended,
-    Progress,
-    Watch,
-    ask_calls,
-    opened,
-    run_until_stopped,
-    still_to_ask,
-)
+from servicegap.arrivals import Buffer, Progress, Watch
+from servicegap.asking import Ended, ask_calls, opened, run_until_stopped, still_to_ask
 from servicegap.calls import IMPORTED, Call, planned_calls
 from servicegap.models import create_model
 from servicegap.models.protocol import Model, TokenCounter

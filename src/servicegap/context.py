@@ -200,5 +200,5 @@ def warnings(
         counts = ", ".join(
             f"{row['group']} {row['missing']} of {row['n']}" for row in missing.iter_rows(named=True)
         )
-        found.append(f"responses without a label, by group: {counts}")
+        found.append(f"responses without a label, by what names are read as: {counts}")
     return found

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from servicegap.asking import Progress, Watch
+    from servicegap.arrivals import Progress, Watch
 
 
 @contextlib.contextmanager

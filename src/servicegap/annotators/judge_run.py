@@ -16,16 +16,8 @@ import sqlalchemy as sa
 
 from servicegap.annotators.judge import Judge, JudgeReply, Settled, Texts
 from servicegap.annotators.judge_model import ConstrainedModel
-from servicegap.asking import (
-    Buffer,
-    Ended,
-    Progress,
-    Watch,
-    ask_calls,
-    opened,
-    run_until_stopped,
-    still_to_ask,
-)
+from servicegap.arrivals import Buffer, Progress, Watch
+from servicegap.asking import Ended, ask_calls, opened, run_until_stopped, still_to_ask
 from servicegap.calls import Call
 from servicegap.errors import ModelError
 from servicegap.models import create_model

@@ -41,7 +41,7 @@ _FEWEST_RESPONSES_WITH_TERM = 3
 _MOST_TERMS = 1500
 _SHARES = np.linspace(0.0, 1.0, 21)
 _TEMPERATURES = np.exp2(np.linspace(-1, 1, 17))
-_BEYOND_DOUBT = 3.0
+_BEYOND_DOUBT = 4.0
 _DIGITS = 5
 
 

@@ -230,7 +230,7 @@ def annotate(folder: Path, estimate: bool, as_json: bool) -> None:
         print_json(annotated)
     else:
         for each in annotated:
-            click.echo(f"{each.annotator}: {each.added} labelled, {each.abstained} of them abstained")
+            click.echo(each)
         if not annotated:
             click.echo("nothing to label")
     if failed := sum(each.failed for each in annotated):
