@@ -332,3 +332,13 @@ def test_a_report_without_people_says_that_nobody_knows() -> None:
     assert "People have labelled nothing that offline judged" in passage.lead
     assert list(annotator_figures(read_results({"estimates": [], "annotator_check": [check]}))) == []
     assert annotator_passage(read_results({"estimates": []})) is None
+
+
+def test_the_check_reads_each_kind_of_database(small: SmallStudy, each_store: Store) -> None:
+    small.answer(each_store, answers)
+    responses = labelled_responses(small.open(), each_store)
+    judge(each_store, responses, lambda row: row["category"])  # type: ignore[arg-type, return-value]
+    [check] = checks(small.open(), each_store)
+    assert check["kappa"]["value"] == 1
+    assert check["n_responses"] == check["n_labels"] == 208
+    assert [each["n"] for each in check["abstentions"]] == [64, 64, 64, 16]

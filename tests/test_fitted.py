@@ -280,7 +280,19 @@ def test_a_share_of_none_is_the_default_annotator() -> None:
     )  # fmt: skip
     default = (0.5, 0.1, 0.1, 0.2, 0.05, 0.05)
     np.testing.assert_allclose(model.probabilities(default, "help"), default, atol=0.003)
-    assert model.regress(default, "help")[3] > 0.99
+    own = model.regress(default, "help")
+    # What it knows of is shared out anew, the rest is as the default has it.
+    assert own[3] == pytest.approx(0.7, abs=0.01)
+    assert own[1] == pytest.approx(0.1, abs=0.01)
+
+
+def test_a_category_with_few_labels_is_left_to_the_default() -> None:
+    taught, category = lessons()
+    rare = category.copy()
+    rare[:4] = 5
+    assert 5 not in learn(taught, rare).categories
+    rare[:5] = 5
+    assert 5 in learn(taught, rare).categories
 
 
 def test_nothing_to_learn_costs_next_to_nothing() -> None:

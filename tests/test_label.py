@@ -142,6 +142,14 @@ def test_it_says_in_how_many_rows_it_could_mask(tmp_path: Path, run: Callable[..
     assert (counted["rows"], counted["masked"]) == (9, 3)
 
 
+def test_where_the_signal_is_blank_known_names_are_masked(tmp_path: Path) -> None:
+    table = [{**row, "who": who} for row, who in zip(rows(3), ("", "Khadija", " "), strict=True)]
+    done = labelled(
+        write(tmp_path / "in.csv", table), tmp_path / "out.csv", TextColumns("asked", "said", "who")
+    )
+    assert done.masked == 3
+
+
 def test_a_row_that_nobody_can_read_is_counted_and_kept(tmp_path: Path, run: Callable[..., Any]) -> None:
     source = tmp_path / "in.csv"
     long = "It is a very long story, and it goes on. " * 250_000
@@ -366,6 +374,7 @@ BAD_FILES = {
     "utf16.csv": ("asked,said\na,b\n".encode("utf-16"), "the file is UTF-16; save it as UTF-8"),
     "latin.csv": (b"asked,said,caf\xe9\na,b,c\n", "the names of the columns are not UTF-8"),
     "absent.csv": (b"ask,say\na,b\n", "no column 'asked'.*the columns are: ask, say.*no column 'said'"),
+    "blank.csv": (b"asked ,said\na,b\n", "the columns are: 'asked ', said"),
     "semicolon.csv": (b"asked;said\na;b\n", "semicolon.csv:1: separated by semicolons; write commas"),
     "tabs.csv": (b"asked\tsaid\na\tb\n", "tabs.csv:1: separated by tabs; write commas"),
     "empty.jsonl": (b"\n\n", "the file is empty"),
@@ -471,10 +480,10 @@ def test_an_annotator_fitted_in_a_study_labels_any_table(tmp_path: Path, run: Ca
         terms=(),
         idf=(),
         term_scale=1.0,
-        categories=(0, 2),
-        intercept=(0.0, 9.0),
-        default_weights=((0.0,) * 6,) * 2,
-        term_weights=((), ()),
+        categories=tuple(range(len(CATEGORIES))),
+        intercept=tuple(9.0 * (category == "failure") for category in CATEGORIES),
+        default_weights=((0.0,) * 6,) * 6,
+        term_weights=((),) * 6,
         share=1.0,
         temperature=1.0,
     )
@@ -516,3 +525,10 @@ def test_memory_stays_the_same_however_long_the_table(
         tracemalloc.stop()
     # The first also pays for what stays loaded; all of the long table would be 5 MB.
     assert peaks[2] < peaks[1] + 500_000
+
+
+def test_without_the_systems_locks_it_labels_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    assert labelled(write(tmp_path / "in.csv", rows(2)), tmp_path / "out.csv").rows == 2

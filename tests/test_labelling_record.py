@@ -12,7 +12,7 @@ from servicegap.errors import DataError
 from servicegap.labelling.adjudication import adjudicate, disputes, next_dispute
 from servicegap.labelling.people import Person, find_person, note_background
 from servicegap.labelling.practice import answer_practice, practice_items, practice_left
-from servicegap.labelling.progress import labels_by, pause_due, progress, progress_of_all
+from servicegap.labelling.progress import labels_by, pause_due, progress_of_all, standing
 from servicegap.labelling.ratings import read_ratings
 from servicegap.labelling.record import flag, save_label, skip, undo
 from servicegap.labelling.rounds import codebook_of
@@ -289,13 +289,15 @@ def test_two_passes_are_shown_to_the_adjudicator_as_far_as_they_go(
 
 def test_progress_counts_labels_and_time(labelled: Labelled, ann: Person, ben: Person) -> None:
     study, store = labelled.study, labelled.store
-    assert progress(study, store, ann, at=NOON).seconds_left is None
+    assert standing(study, store, ann, at=NOON).seconds_left is None
     labelled.label_all(ann, lambda item: "harmful_answer" if item.k else "answer", most=5)
-    found = progress(study, store, ann, at=NOON + 60)
+    found = progress_of_all(study, store, at=NOON + 60)["ann"]
+    own = standing(study, store, ann, at=NOON + 60)
+    assert (own.done, own.left, own.today) == (found.done, found.left, found.today)
     assert (found.done, found.left, found.today) == (5, TOTAL - 5, 5)
     assert (found.active_seconds, found.seconds_left) == (15.0, 3.0 * (TOTAL - 5))
     assert (found.exposures, found.overlap) == (5, 0.0)
-    assert progress(study, store, ann, at=NOON + 86_400).today == 0
+    assert standing(study, store, ann, at=NOON + 86_400).today == 0
     labelled.label_all(ben)
     after = progress_of_all(study, store, at=NOON)
     assert after["ann"].overlap == 1.0
@@ -308,7 +310,7 @@ def test_what_more_people_share_is_less_for_each(labelled: Labelled) -> None:
     people = [labelled.person(name) for name in ("ann", "ben", "cleo", "dan")]
     for person in people:
         labelled.label_all(person, most=1)
-    left = [progress(labelled.study, labelled.store, person, at=NOON).left for person in people]
+    left = [standing(labelled.study, labelled.store, person, at=NOON).left for person in people]
     # 2 labels of each response are wanted, by 4 people.
     assert left == [-(-(2 * TOTAL - 4) // 4)] * 4
 

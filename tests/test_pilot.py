@@ -256,7 +256,9 @@ def test_several_models_and_missing_labels(tmp_path: Path) -> None:
     rows[0]["label"] = " "
     results = analysed(import_pilot(write(tmp_path / "p.csv", rows), tmp_path / "s"))
     assert {e["model"] for e in results["estimates"]} == {"imported:llama 7", "imported:llama 13"}
-    assert results["warnings"][-1:] == ["responses without a label, by what names are read as: Chinese 0 of 24, White 1 of 24"]
+    assert results["warnings"][-1:] == [
+        "responses without a label, by what names are read as: Chinese 0 of 24, White 1 of 24"
+    ]
 
 
 def test_importing_twice_is_refused_and_changes_nothing(tmp_path: Path) -> None:

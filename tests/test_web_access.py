@@ -28,6 +28,7 @@ ONLY = {
     "/adjudicate/decide": {"adjudicator", "lead"},
     "/lead": {"lead"},
     "/lead/round": {"lead"},
+    "/lead/close": {"lead"},
     "/lead/people/add": {"lead"},
     "/lead/people/revoke": {"lead"},
     "/results": {"lead"},
@@ -349,7 +350,7 @@ def test_the_report_can_only_be_read(team: Team, small: SmallStudy) -> None:
 def test_a_script_is_told_of_mistakes_in_its_own_way(team: Team) -> None:
     answer = team.client("lead").post("/lead/round", headers={"Accept": "application/json"})
     assert answer.status_code == 400
-    assert answer.json()["error"].startswith("round 1 is open by now")
+    assert answer.json()["error"].startswith("round 1 is the latest by now")
 
 
 def test_nothing_but_the_static_files_is_served_from_the_package(team: Team) -> None:

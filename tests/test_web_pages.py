@@ -200,6 +200,10 @@ def test_what_is_not_accessible_is_found(opened: tuple[Any, list[str], str]) -> 
 @pytest.mark.parametrize("opened", [("learner", "/practice")], indirect=True)
 def test_practice_by_number_keys(opened: tuple[Any, list[str], str]) -> None:
     page, *_ = opened
+    page.locator("body").press("h")
+    assert not page.locator("details.response .said").is_visible()
+    page.locator("body").press("H")
+    assert page.locator("details.response .said").is_visible()
     page.locator("body").press("4")
     assert page.locator("input:checked").get_attribute("value") == "refusal"
     with page.expect_navigation():

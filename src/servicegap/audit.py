@@ -21,7 +21,7 @@ from servicegap.store import Store, read_meta
 from servicegap.study import PLAN_FILE, Study, write_json_whole
 
 if TYPE_CHECKING:
-    from servicegap.annotate import Annotated
+    from servicegap.annotators.unlabelled import Annotated
     from servicegap.models.protocol import Model
     from servicegap.presets import Choices
     from servicegap.tokens import Foreseen

@@ -1,7 +1,7 @@
 """The stage *collect*: prompts x models x conditions x samples -> responses, durable and resumable.
 
-How a model is asked many calls, and when rows are committed, is in asking.py; how one call is made in
-models/; how a response is judged in annotators/.
+How a model is asked many calls is in asking.py, when rows are committed in arrivals.py, how one call is
+made in models/; how a response is judged in annotators/.
 """
 
 from __future__ import annotations

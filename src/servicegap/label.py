@@ -122,7 +122,7 @@ def label_table(
             record = work.record
             writer = create_writer(out, work.folder, layout, dict(ADDED), record.mark)
             count = workers if layout.rows - record.rows > FEW_ROWS else 1
-            work_on = functools.partial(label_texts, annotator, study, columns.signal is not None)
+            work_on = functools.partial(label_texts, annotator, study)
             pieces = ((batch, _texts(batch, columns)) for batch in reader.batches(record.rows))
             for batch, labels in in_order(work_on, pieces, count):
                 writer.append(batch, [_added(label, judge.name, judge.version) for label in labels])
@@ -155,7 +155,7 @@ def _check_places(table: Path, out: Path) -> None:
 def _check_columns(table: Path, kinds: Mapping[str, type], columns: TextColumns, rows: int) -> None:
     uses = {"--prompt": columns.prompt, "--response": columns.response, "--signal": columns.signal}
     wanted = {option: name for option, name in uses.items() if name is not None}
-    has = ", ".join(kinds)
+    has = ", ".join(name if name == name.strip() else repr(name) for name in kinds)
     problems = [
         f"{table}: no column {name!r} (for {option}); the columns are: {has}"
         for option, name in wanted.items()

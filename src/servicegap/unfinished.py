@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -156,22 +156,23 @@ def _clear(folder: Path) -> None:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Hold the folder; the system lets go even after kill -9."""
-    # Unix alone has it; imported here so that the module loads everywhere.
-    import fcntl  # noqa: PLC0415
+    with ExitStack() as held:
+        # Unix alone has it. Elsewhere nothing tells two commands with one --out apart.
+        with suppress(ModuleNotFoundError):
+            import fcntl  # noqa: PLC0415
 
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"{folder}: another command is at work on it; wait for it or stop it, then run this one again"
-            ) from error
+            handle = os.open(folder, os.O_RDONLY)
+            held.callback(os.close, handle)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(
+                    f"{folder}: another command is at work on it; wait for it or stop it, then run this one "
+                    "again"
+                ) from error
         yield
         with suppress(OSError):
             folder.rmdir()  # only where nothing was begun
-    finally:
-        os.close(handle)
 
 
 def _read(path: Path) -> Record | None:

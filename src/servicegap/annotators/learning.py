@@ -35,6 +35,7 @@ FEWEST_LABELS = 50
 FEWEST_TEMPLATES = 4
 
 _INNER_FOLDS = 5
+_FEWEST_OF_CATEGORY = 5
 _PENALTY = 1.0  # inverse strength of the ridge on all weights
 _TERM_SCALE = 4.0  # makes a text weigh about as much as the default's log probabilities
 _FEWEST_RESPONSES_WITH_TERM = 3
@@ -156,8 +157,9 @@ class _Regression:
 
     def scores(self, lessons: Lessons) -> Floats:
         """Return the regression's probabilities of the six categories."""
-        found = np.zeros((len(lessons.text), len(CATEGORIES)))
-        found[:, self.logistic.classes_] = self.logistic.predict_proba(_features(self.words, lessons))
+        found, known = lessons.default.copy(), self.logistic.classes_
+        given = self.logistic.predict_proba(_features(self.words, lessons))
+        found[:, known] = given * found[:, known].sum(axis=1, keepdims=True)
         return _with_floor(found)
 
 
@@ -176,9 +178,18 @@ def _regress(lessons: Lessons, category: NDArray[np.int64]) -> _Regression:
         words = vectorizer.fit(lessons.text)
     except ValueError:  # no term is in so many responses: there are the default's probabilities alone
         words = None
+    known = _often(category)
+    part = lessons.take(known)
     logistic = LogisticRegression(C=_PENALTY, max_iter=1000)
-    logistic.fit(_features(words, lessons), category, sample_weight=lessons.weight / lessons.weight.mean())
+    logistic.fit(_features(words, part), category[known], sample_weight=part.weight / part.weight.mean())
     return _Regression(words, logistic)
+
+
+def _often(category: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which labels are of a category that can be learned: the others are left to the default."""
+    counts = np.bincount(category, minlength=len(CATEGORIES))
+    often = counts >= _FEWEST_OF_CATEGORY
+    return np.asarray((often if often.sum() > 1 else counts > 0)[category], dtype=np.bool_)
 
 
 def _features(words: TfidfVectorizer | None, lessons: Lessons) -> Any:

@@ -21,7 +21,7 @@ from servicegap.records import CATEGORIES
 
 #: Characters read of a response.
 MOST_CHARACTERS = 10_000
-#: No category is ever less likely than this: a learner that never saw it cannot rule it out.
+#: No category is ever less likely than this.
 FLOOR = 0.001
 
 _WORD = re.compile(r"\w[\w'’]*")
@@ -58,7 +58,7 @@ class TextModel(BaseModel):
     term_scale : float
         What the text's unit vector is multiplied by beside the default's log probabilities.
     categories : tuple of int
-        The categories that people gave, as positions in ``records.CATEGORIES``.
+        The categories that people gave often enough, as positions in ``records.CATEGORIES``.
     intercept : (n_categories,) float
     default_weights : (n_categories, 6) float
         On the default's log probabilities.
@@ -99,17 +99,20 @@ class TextModel(BaseModel):
         return {term: place for place, term in enumerate(self.terms)}
 
     def regress(self, default: Sequence[float], text: str) -> list[float]:
-        """Return the regression's own probabilities of the six categories, before the pool."""
+        """Return the regression's own probabilities of the six categories, before the pool.
+
+        Categories that it does not know keep those of the default.
+        """
         logs = [log(p) for p in with_floor(default)]
         found = self._text_vector(text)
         scores = [
             own + sum(map(mul, weights, logs)) + sum(row[place] * value for place, value in found)
             for own, weights, row in zip(self.intercept, self.default_weights, self.term_weights, strict=True)
         ]
-        given = _softmax(scores)
-        shares = [0.0] * len(CATEGORIES)
-        for category, p in zip(self.categories, given, strict=True):
-            shares[category] = p
+        shares = list(default)
+        known = sum(shares[category] for category in self.categories)
+        for category, p in zip(self.categories, _softmax(scores), strict=True):
+            shares[category] = p * known
         return with_floor(shares)
 
     def probabilities(self, default: Sequence[float], text: str) -> tuple[float, ...]:

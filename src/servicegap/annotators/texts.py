@@ -38,9 +38,7 @@ def known_names() -> tuple[str, ...]:
     return tuple(signal.text for signal in load_signals())
 
 
-def label_texts(
-    annotator: str, study: Path | None, signals_given: bool, rows: Sequence[Texts]
-) -> list[Label]:
+def label_texts(annotator: str, study: Path | None, rows: Sequence[Texts]) -> list[Label]:
     """Label rows.
 
     Parameters
@@ -48,20 +46,20 @@ def label_texts(
     annotator : str
     study : Path or None
         As ``create_annotator`` takes them.
-    signals_given : bool
-        Whether each row says its signal; otherwise the built-in names are masked.
     rows : sequence of Texts
+        Where one does not say its signal, the built-in names are masked.
     """
     judge = _annotator(annotator, study)
-    return [_label(judge, signals_given, row) for row in rows]
+    return [_label(judge, row) for row in rows]
 
 
-def _label(annotator: Annotator, signals_given: bool, row: Texts) -> Label:
+def _label(annotator: Annotator, row: Texts) -> Label:
     reason = _unusable("prompt", row.prompt) or _unusable("response", row.response)
     if reason:
         return Label(Judgement(None, abstain_reason=reason), masked=False)
     prompt, response = str(row.prompt), str(row.response)
-    mask = _mask_of("" if row.signal is None else str(row.signal)) if signals_given else _known_mask()
+    signal = "" if row.signal is None else str(row.signal).strip()
+    mask = _mask_of(signal) if signal else _known_mask()
     hidden, answered = mask.apply(prompt), mask.apply(response)
     return Label(
         annotator.annotate(hidden, answered),

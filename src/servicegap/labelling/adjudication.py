@@ -55,9 +55,9 @@ def disputes(study: Study, store: Store, *, person: Person) -> list[Dispute]:
     """
     with store.reading() as connection:
         given = _read_given(connection)
-        waiting = given.waiting()
+        undecided = given.waiting()
         judges = _judges(connection)
-        texts = read_texts(connection, waiting, codebook_of(study))
+        texts = read_texts(connection, undecided, codebook_of(study))
     return [
         Dispute(
             response=response,
@@ -67,7 +67,7 @@ def disputes(study: Study, store: Store, *, person: Person) -> list[Dispute]:
             flags=tuple(given.flags[response]),
             reason=reason,
         )
-        for response, reason in waiting.items()
+        for response, reason in undecided.items()
         if response in texts and _may_decide(person.name, _labellers(given.labels[response]), judges)
     ]
 
@@ -107,6 +107,12 @@ def adjudicate(
         row |= {"note": (note or "").strip() or None, "created": stamp(at)}
         connection.execute(sa.insert(ADJUDICATIONS).values(row))
         settle(connection, response)
+
+
+def waiting(store: Store) -> dict[str, Reason]:
+    """Return what waits for anybody's decision, and why: as `disputes`, but of everyone and without texts."""
+    with store.reading() as connection:
+        return _read_given(connection).waiting()
 
 
 @dataclass(frozen=True, slots=True)

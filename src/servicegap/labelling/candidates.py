@@ -5,7 +5,7 @@ Not here: who holds what (slots.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from servicegap.labelling.rounds import Round
 from servicegap.labelling.silent_gold import silent_gold_of
 from servicegap.labelling.texts import read_templates
 from servicegap.records import Pass, content_hash
-from servicegap.tables import ANNOTATIONS, SLOTS
+from servicegap.tables import ANNOTATIONS, PROMPTS, RESPONSES, SLOTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,10 @@ class _Search:
     last: Candidate | None
 
     def first(self, pass_: Pass, *rules: _Rule) -> Candidate | None:
+        # Mostly the batch that the person is in has more for them, and then one search is enough.
+        found = self.in_batch(pass_, self.last.batch, *rules) if self.last else None
+        if found is not None:
+            return found
         batch = self.batch(pass_, *rules)
         return None if batch is None else self.in_batch(pass_, batch, *rules)
 
@@ -123,7 +127,7 @@ class _Search:
         templates = self._templates(pass_, batch, free)
         order = shuffled(list(templates.items()), self._seed(pass_, batch))
         mine = [response for response in order if response in free]
-        seen = self._seen()
+        seen = self._seen(templates)
         chosen = next((response for response in mine if templates[response] != seen), mine[0])
         return Candidate(chosen, pass_, free[chosen], batch)
 
@@ -170,17 +174,26 @@ class _Search:
         return {response: k + 1 for response, k in last.items()}
 
     def _templates(self, pass_: Pass, batch: int, free: Iterable[str]) -> dict[str, str]:
-        where = (SLOTS.c.round == self.round.id, SLOTS.c["pass"] == pass_, SLOTS.c.batch == batch)
-        of_batch = self.connection.execute(sa.select(SLOTS.c.response).where(*where)).scalars()
-        responses = {*of_batch, *free}
-        # What is no response is a case of the codebook, a template of its own.
-        return {response: response for response in responses} | read_templates(self.connection, responses)
+        of_batch = (
+            sa.select(SLOTS.c.response, PROMPTS.c.template)
+            .distinct()
+            .join(RESPONSES, RESPONSES.c.id == SLOTS.c.response)
+            .join(PROMPTS, PROMPTS.c.id == RESPONSES.c.prompt)
+            .where(SLOTS.c.round == self.round.id, SLOTS.c["pass"] == pass_, SLOTS.c.batch == batch)
+        )
+        found = {row.response: row.template for row in self.connection.execute(of_batch)}
+        rest = [response for response in free if response not in found]
+        if rest:
+            # What is no response is a case of the codebook, a template of its own.
+            found |= {response: response for response in rest} | read_templates(self.connection, rest)
+        return found
 
-    def _seen(self) -> str | None:
-        """Return the template that the person saw last."""
+    def _seen(self, templates: Mapping[str, str]) -> str | None:
+        """Return the template that the person saw last; `templates` are those of the batch."""
         if self.last is None:
             return None
-        return read_templates(self.connection, [self.last.response]).get(self.last.response)
+        response = self.last.response
+        return templates.get(response) or read_templates(self.connection, [response]).get(response)
 
     def _seed(self, pass_: Pass, batch: int) -> int:
         parts = (str(self.person.seed), str(self.round.seed), pass_, str(batch))

@@ -22,8 +22,8 @@ _DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a person stands in the current round.
+class Standing:
+    """Where a person stands in the latest round: what their own page shows.
 
     Attributes
     ----------
@@ -33,10 +33,24 @@ class Progress:
         Labels that are left for them, if what anybody may label is shared evenly by those at work.
     seconds_left : float or None
         What `left` takes at the median pace of their last labels; None before the first.
-    active_seconds : float
-        What their labels took, without pauses.
     today : int
         Labels of this day (UTC), of any round.
+    """
+
+    done: int
+    left: int
+    seconds_left: float | None
+    today: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress(Standing):
+    """Where a person stands, with what only the lead is shown.
+
+    Attributes
+    ----------
+    active_seconds : float
+        What their labels took, without pauses.
     exposures : int
         Responses shown to them, in any round, that the lexicon flags or that they called harmful.
     overlap : float or None
@@ -44,20 +58,16 @@ class Progress:
         first.
     """
 
-    done: int
-    left: int
-    seconds_left: float | None
     active_seconds: float
-    today: int
     exposures: int
     overlap: float | None
 
 
-def progress(study: Study, store: Store, person: Person, *, at: float) -> Progress:
+def standing(study: Study, store: Store, person: Person, *, at: float) -> Standing:
     """Return where a person stands; `at` is the time, in seconds since 1970."""
     now_open, tally = ensure_round(study, store), tally_of(store, person.name)
     with store.reading() as connection:
-        return _progress(connection, now_open, person.name, tally, at)
+        return _standing(connection, now_open, person.name, tally, at)
 
 
 def progress_of_all(study: Study, store: Store, *, at: float) -> dict[str, Progress]:
@@ -101,25 +111,37 @@ def _midnight(at: float) -> float:
     return at - at % _DAY
 
 
-def _progress(connection: Connection, now_open: Round, name: str, tally: Tally, at: float) -> Progress:
+def _standing(connection: Connection, now_open: Round, name: str, tally: Tally, at: float) -> Standing:
     mine = (SLOTS.c.person == name, SLOTS.c.done.is_(True))
     today = sa.func.sum(sa.case((SLOTS.c.taken >= _midnight(at), 1), else_=0))
     done = sa.func.sum(sa.case((SLOTS.c.round == now_open.id, 1), else_=0))
     counted = connection.execute(sa.select(done, today).where(*mine)).one()
     left = _left(connection, now_open, name, int(counted[0] or 0))
     pace = tally.pace
-    return Progress(
+    return Standing(
         done=int(counted[0] or 0),
         left=left,
         seconds_left=None if pace is None else pace * left,
-        active_seconds=float(tally.seconds[now_open.id]),
         today=int(counted[1] or 0),
+    )
+
+
+def _progress(connection: Connection, now_open: Round, name: str, tally: Tally, at: float) -> Progress:
+    own = _standing(connection, now_open, name, tally, at)
+    return Progress(
+        done=own.done,
+        left=own.left,
+        seconds_left=own.seconds_left,
+        today=own.today,
+        active_seconds=float(tally.seconds[now_open.id]),
         exposures=len(tally.harmful | _folded(connection, name)),
         overlap=_overlap(connection, now_open, name),
     )
 
 
 def _left(connection: Connection, now_open: Round, name: str, done: int) -> int:
+    if now_open.closed:
+        return 0
     in_round = SLOTS.c.round == now_open.id
     # Two counts, not one by groups: an index answers each by itself.
     all_slots = connection.execute(sa.select(sa.func.count()).where(in_round)).scalar_one()

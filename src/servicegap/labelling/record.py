@@ -137,7 +137,7 @@ def skip(
 
 
 def undo(study: Study, store: Store, person: Person, *, at: float) -> Item | None:
-    """Take back the person's last label or skip of the current round, and give them the response again.
+    """Take back the person's last label or skip of the open round, and give them the response again.
 
     Returns
     -------
@@ -149,7 +149,10 @@ def undo(study: Study, store: Store, person: Person, *, at: float) -> Item | Non
     DataError
         If it was skipped and others have taken all its places meanwhile.
     """
-    number = ensure_round(study, store).id
+    now_open = ensure_round(study, store)
+    if now_open.closed:
+        return None
+    number = now_open.id
     with in_turn(store) as connection:
         last = _last_of_round(connection, person, number)
         if last is None:

@@ -1,6 +1,7 @@
 """Rounds of labelling: what is asked, under which codebook, with what chance.
 
-A round is closed by the next one, and a changed codebook opens the next one; labels of earlier rounds stay.
+A round is closed by the next one, which a changed codebook opens too, or by the lead, who then opens the next
+one when there is to be one; labels of earlier rounds stay.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from servicegap.labelling.turns import in_turn
 from servicegap.records import Pass, content_hash
 from servicegap.store import Store
 from servicegap.study import LabellingPlan, Study, now
-from servicegap.tables import GOLD_LABELS, ROUND_ITEMS, ROUNDS, SLOTS
+from servicegap.tables import GOLD_LABELS, PROMPTS, RESPONSES, ROUND_ITEMS, ROUNDS, SLOTS
 
 _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round; ``closed`` is the time at which the next one was opened, None = it is the current one."""
+    """One round; ``closed`` is when the lead ended it or the next one was opened, None = it is open."""
 
     id: int
     codebook_hash: str
@@ -76,7 +77,7 @@ def stamp(at: float) -> str:
 
 
 def current_round(store: Store) -> Round | None:
-    """Return the round that is open, None before the first."""
+    """Return the round that is open, None before the first and where the lead ended the last."""
     with store.reading() as connection:
         return read_current_round(connection)
 
@@ -103,11 +104,36 @@ def _round(row: Row[Any] | None) -> Round | None:
 
 
 def ensure_round(study: Study, store: Store) -> Round:
-    """Return the current round; one is opened if none is, or if the codebook changed since."""
-    found = current_round(store)
-    if found is not None and found.codebook_hash == codebook_of(study).hash:
+    """Return the latest round, which may be closed.
+
+    The first is opened here, and another where the codebook changed since. One that the lead ended stays the
+    latest until they open another.
+    """
+    with store.reading() as connection:
+        found = _latest(connection)
+    if found is not None and (found.closed or found.codebook_hash == codebook_of(study).hash):
         return found
-    return _open(study, store, None, study.plan.labelling, unless_open=True)
+    return _open(study, store, None, study.plan.labelling, unless_there=True)
+
+
+def _latest(connection: Connection) -> Round | None:
+    query = sa.select(ROUNDS).order_by(ROUNDS.c.id.desc()).limit(1)
+    return _round(connection.execute(query).one_or_none())
+
+
+def close_round(store: Store, number: int) -> None:
+    """End a round without opening another: nobody is asked anything until `open_round`.
+
+    Raises
+    ------
+    DataError
+        If that round is not open.
+    """
+    with in_turn(store) as connection:
+        now_open = read_current_round(connection)
+        if now_open is None or now_open.id != number:
+            raise DataError(f"round {number} is not open; look at the page again: nothing was changed")
+        _close(connection, now_open)
 
 
 def open_round(
@@ -117,7 +143,7 @@ def open_round(
     responses: Sequence[str] | pl.DataFrame | None = None,
     plan: LabellingPlan | None = None,
 ) -> Round:
-    """Close the current round and open another.
+    """Close the current round, if one is open, and open another.
 
     What people settled under the same codebook is not asked again, but its chance in this round is kept, as
     `labels.people_labels` combines the chances of all rounds.
@@ -141,7 +167,7 @@ def open_round(
     DataError
         If there is nothing to label, or `responses` names what is no response with a text.
     """
-    return _open(study, store, responses, plan or study.plan.labelling, unless_open=False)
+    return _open(study, store, responses, plan or study.plan.labelling, unless_there=False)
 
 
 def _open(
@@ -150,15 +176,15 @@ def _open(
     responses: Sequence[str] | pl.DataFrame | None,
     plan: LabellingPlan,
     *,
-    unless_open: bool,
+    unless_there: bool,
 ) -> Round:
     codebook = codebook_of(study)
     population = read_population(study, store)
     with in_turn(store) as connection:
-        former = read_current_round(connection)
-        if unless_open and former is not None and former.codebook_hash == codebook.hash:
-            return former  # Another process opened it meanwhile.
-        number = (connection.execute(sa.select(sa.func.max(ROUNDS.c.id))).scalar() or 0) + 1
+        former = _latest(connection)
+        if unless_there and former is not None and (former.closed or former.codebook_hash == codebook.hash):
+            return former  # Another process opened or ended it meanwhile.
+        number = former.id + 1 if former else 1
         seed = int(content_hash("round", str(study.plan.seed), str(number)), 16) >> 2
         if responses is None:
             drawn = draw(population, plan.sample, np.random.default_rng(seed))
@@ -168,11 +194,18 @@ def _open(
         opened = Round(number, codebook.hash, plan, seed, now(), None)
         _insert(connection, opened, drawn, population)
         place_silent_gold(connection, opened.id, codebook, plan, seed)
+        _count(connection)
     return opened
 
 
+def _count(connection: Connection) -> None:
+    """Let the database count what it searches for the next slot: it plans badly with tables just filled."""
+    for table in (RESPONSES, PROMPTS, ROUND_ITEMS, SLOTS):
+        connection.exec_driver_sql(f"ANALYZE {table.name}")
+
+
 def _close(connection: Connection, former: Round | None) -> None:
-    if former is None:
+    if former is None or former.closed:
         return
     connection.execute(sa.update(ROUNDS).where(ROUNDS.c.closed.is_(None)).values(closed=now()))
     # What only one person has looked at when a round ends, nobody else is to look at.

@@ -68,6 +68,8 @@ def next_item(study: Study, store: Store, person: Person, *, at: float) -> Item 
 def peek_items(study: Study, store: Store, person: Person, *, n: int, at: float) -> list[Item]:
     """Return the next `n` items of a person, all of which they hold from now; the first is `next_item`."""
     now_open, codebook = ensure_round(study, store), codebook_of(study)
+    if now_open.closed:
+        return []
     with in_turn(store) as connection:
         held = _renewed(connection, now_open, person, at)
         while True:

@@ -18,14 +18,14 @@ from servicegap.codebook import Codebook
 from servicegap.errors import DataError
 from servicegap.labelling.composition import QUALITY
 from servicegap.labelling.people import Person
-from servicegap.labelling.progress import pause_due, progress
+from servicegap.labelling.progress import pause_due, standing
 from servicegap.labelling.record import flag, save_label, skip, undo
 from servicegap.labelling.rounds import current_round
 from servicegap.labelling.slots import Item, next_item
 from servicegap.records import CATEGORIES, Category, Harm, Pass
 from servicegap.web.access import allowed, form_of, text_of
 from servicegap.web.pages import fragment, render
-from servicegap.web.site import Site, site_of
+from servicegap.web.site import site_of
 
 PAGE = "/label"
 #: Longer than anyone works on one response; what a page claims beyond it is not believed.
@@ -75,13 +75,15 @@ def _show(
     pause = pause_due(site.study, site.store, person, at=now)
     if item is None and pause != "cap":
         item = next_item(site.study, site.store, person, at=now)
-    heading, why = ("", "") if item else _nothing_left(site, pause)
-    far = progress(site.study, site.store, person, at=now)
+    there_is_a_round = item is not None or current_round(site.store) is not None
+    heading, why = ("", "") if item else _nothing_left(pause, there_is_a_round)
+    far = standing(site.study, site.store, person, at=now)
     codebook = site.codebook
     shown = {
         "item": item,
         "said": said,
         "pause": pause,
+        "may_undo": there_is_a_round,
         "heading": heading,
         "why": why,
         "progress": far,
@@ -110,10 +112,10 @@ def in_words(seconds: float) -> str:
     return f"{minutes} minutes" if minutes > 1 else "a minute"
 
 
-def _nothing_left(site: Site, pause: str | None) -> tuple[str, str]:
+def _nothing_left(pause: str | None, there_is_a_round: bool) -> tuple[str, str]:
     if pause == "cap":
         return "Enough for today", "You have reached the number of responses for one day. Thank you."
-    if current_round(site.store) is None:
+    if not there_is_a_round:
         return "No round is open", "There is nothing to label until the lead opens a round."
     return (
         "Nothing left for you",

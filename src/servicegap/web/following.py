@@ -14,12 +14,13 @@ import sqlalchemy as sa
 
 from servicegap.agreement import Agreement
 from servicegap.agreement.confusions import Confusion
+from servicegap.labelling.adjudication import waiting
 from servicegap.labelling.agreement import PeopleAgreement, measure_agreement
 from servicegap.labelling.rounds import Round, codebook_of
 from servicegap.labelling.texts import Text, read_texts
 from servicegap.store import Store
 from servicegap.study import Study
-from servicegap.tables import ADJUDICATIONS, ANNOTATIONS, FLAGS, GOLD_LABELS, PEOPLE, SLOTS
+from servicegap.tables import ADJUDICATIONS, ANNOTATIONS, FLAGS, GOLD_LABELS, PEOPLE, ROUND_ITEMS, SLOTS
 
 _CONFUSIONS = 5
 _EXAMPLES = 3
@@ -144,21 +145,47 @@ def _examples(found: PeopleAgreement) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class RoundState:
-    """How far a round is: labels given and wanted, and responses settled by the way they were."""
+    """How far the labelling is.
+
+    Attributes
+    ----------
+    done, wanted : int
+        Labels of the round, given and asked for.
+    settled : dict of str to int
+        Responses with a gold label, of all rounds, by how it came about.
+    disputed, flagged : int
+        Responses of all rounds that wait for a decision: on labels that disagree, or only on a flag.
+    undecided : int
+        Those among `disputed` that were drawn: they have no gold label, so that nothing is corrected by them.
+    """
 
     done: int
     wanted: int
     settled: dict[str, int]
+    disputed: int
+    flagged: int
+    undecided: int
 
 
-def read_round_state(store: Store, now_open: Round) -> RoundState:
-    """Count what is done in a round, and what people settled in all rounds."""
+def read_round_state(store: Store, latest: Round) -> RoundState:
+    """Count what is done in a round, and what people settled and have to settle in all rounds."""
+    reasons = waiting(store)
+    disputed = {response for response, reason in reasons.items() if reason == "disagreement"}
+    drawn = sa.select(ROUND_ITEMS.c.response).distinct().where(ROUND_ITEMS.c.drawn.is_(True))
     slots = sa.select(sa.func.count(), sa.func.sum(sa.case((SLOTS.c.done.is_(True), 1), else_=0)))
     gold = sa.select(GOLD_LABELS.c.source, sa.func.count().label("n")).group_by(GOLD_LABELS.c.source)
     with store.reading() as connection:
-        wanted, done = connection.execute(slots.where(SLOTS.c.round == now_open.id)).one()
+        wanted, done = connection.execute(slots.where(SLOTS.c.round == latest.id)).one()
         settled = {row.source: row.n for row in connection.execute(gold)}
-    return RoundState(int(done or 0), wanted, settled)
+        among = set(connection.execute(drawn).scalars()) if disputed else set()
+    return RoundState(
+        done=int(done or 0),
+        wanted=wanted,
+        settled=settled,
+        disputed=len(disputed),
+        flagged=len(reasons) - len(disputed),
+        undecided=len(disputed & among),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,36 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from servicegap.labelling.people import ROLES, Person
+from servicegap.labelling.rounds import current_round
+from servicegap.labelling.silent_gold import cases_of
 from servicegap.web.access import allowed
 from servicegap.web.pages import render
-from servicegap.web.site import site_of
+from servicegap.web.site import Site, site_of
 
 
 @allowed(*ROLES)
-def read(request: Request, _person: Person) -> Response:
-    """Show the whole codebook."""
-    codebook = site_of(request).codebook
+def read(request: Request, person: Person) -> Response:
+    """Show the whole codebook; to those who label, without the cases that they may be asked about."""
+    site = site_of(request)
+    codebook = site.codebook
+    hidden = cases_of(codebook) if person.role != "lead" and _asks_cases(site) else {}
     ends = {category.id: category.label for category in codebook.categories}
     numbers = {question.id: number for number, question in enumerate(codebook.path, 1)}
-    return render(request, "guidelines.html.j2", codebook=codebook, ends=ends, numbers=numbers)
+    return render(
+        request,
+        "guidelines.html.j2",
+        codebook=codebook,
+        ends=ends,
+        numbers=numbers,
+        hidden=list(hidden.values()),
+    )
+
+
+def _asks_cases(site: Site) -> bool:
+    """Whether silent gold is in use, or will be in the next round."""
+    now_open = current_round(site.store)
+    plans = (site.study.plan.labelling, *([now_open.plan] if now_open else []))
+    return any(plan.silent_gold for plan in plans)
 
 
 @allowed(*ROLES)

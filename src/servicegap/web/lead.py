@@ -1,4 +1,4 @@
-"""The lead's page: follow the labelling, open a round, let people in and out."""
+"""The lead's page: follow the labelling, open and close rounds, let people in and out."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from servicegap.errors import InputError
-from servicegap.labelling.adjudication import disputes
+from servicegap.labelling.judged import unsettled_disagreements
 from servicegap.labelling.people import LOCAL, ROLES, Person, add_person, list_people, revoke
 from servicegap.labelling.progress import progress_of_all
-from servicegap.labelling.rounds import ensure_round, open_round
+from servicegap.labelling.rounds import close_round, ensure_round, open_round
 from servicegap.labelling.silent_gold import checked
 from servicegap.web.access import allowed, text_of
 from servicegap.web.annotating import in_words
@@ -21,6 +21,7 @@ from servicegap.web.pages import render
 from servicegap.web.site import site_of
 
 PAGE = "/lead"
+_LONGEST_NUMBER = 9
 
 
 @allowed("lead")
@@ -32,19 +33,20 @@ def page(request: Request, person: Person) -> Response:
 def _show(request: Request, person: Person, *, said: str = "", link: str | None = None) -> Response:
     site = site_of(request)
     study, store = site.study, site.store
-    now_open = ensure_round(study, store)
+    latest = ensure_round(study, store)
     codebook = site.codebook
     return render(
         request,
         "lead.html.j2",
         said=said,
         link=link,
-        round=now_open,
-        state=read_round_state(store, now_open),
+        round=latest,
+        state=read_round_state(store, latest),
+        looks=site.looks.read(study, store, latest),
+        judged=len(unsettled_disagreements(study, store)),
         people=list_people(store),
         progress=progress_of_all(study, store, at=time.time()),
-        checked=checked(store, now_open.id),
-        waiting=len(disputes(study, store, person=person)),
+        checked=checked(store, latest.id),
         agreed=site.agreement.read(study, store),
         flags=read_flags(study, store),
         labels={category.id: category.label for category in codebook.categories},
@@ -56,14 +58,31 @@ def _show(request: Request, person: Person, *, said: str = "", link: str | None 
 
 @allowed("lead")
 def new_round(request: Request, _person: Person) -> Response:
-    """Close the round and open the next, if the page that asks shows the round that is open."""
+    """Close the round and open the next, if the page that asks shows the latest."""
     site = site_of(request)
-    now_open = ensure_round(site.study, site.store)
+    latest = ensure_round(site.study, site.store)
     # So that a form that is sent twice opens one round.
-    if text_of(request, "round") != str(now_open.id):
-        raise InputError(f"round {now_open.id} is open by now; look at the page again: nothing was changed")
-    open_round(site.study, site.store)
+    if text_of(request, "round") != str(latest.id):
+        raise InputError(
+            f"round {latest.id} is the latest by now; look at the page again: nothing was changed"
+        )
+    responses = None
+    if text_of(request, "which") == "judged":
+        responses = unsettled_disagreements(site.study, site.store)
+        if not responses:
+            raise InputError("There is nothing left that judges disagree on; nothing was changed.")
+    open_round(site.study, site.store, responses=responses)
     return RedirectResponse(PAGE, 303)
+
+
+@allowed("lead")
+def end_round(request: Request, _person: Person) -> Response:
+    """Close the round that the page shows; nobody is asked more until the next is opened."""
+    number = text_of(request, "round")
+    if not number.isdecimal() or len(number) > _LONGEST_NUMBER:
+        raise InputError("The form did not say which round; nothing was changed.")
+    close_round(site_of(request).store, int(number))
+    return RedirectResponse(f"{PAGE}#round", 303)
 
 
 @allowed("lead")
@@ -93,6 +112,7 @@ def let_out(request: Request, person: Person) -> Response:
 routes = [
     Route(PAGE, page, methods=["GET"]),
     Route(f"{PAGE}/round", new_round, methods=["POST"]),
+    Route(f"{PAGE}/close", end_round, methods=["POST"]),
     Route(f"{PAGE}/people/add", let_in, methods=["POST"]),
     Route(f"{PAGE}/people/revoke", let_out, methods=["POST"]),
 ]

@@ -13,6 +13,7 @@ from servicegap.store import Store
 from servicegap.study import Study
 from servicegap.web.following import LiveAgreement
 from servicegap.web.guards import Attempts
+from servicegap.web.stopping import LiveLooks
 
 
 @dataclass(slots=True)
@@ -29,6 +30,8 @@ class Site:
         At coming in with links that are nobody's.
     agreement : LiveAgreement
         How well people agree, as the labels are now.
+    looks : LiveLooks
+        Whether labelling may stop, as of the last batch that was settled.
     """
 
     study: Study
@@ -36,6 +39,7 @@ class Site:
     tokens: bool
     attempts: Attempts = field(default_factory=Attempts)
     agreement: LiveAgreement = field(default_factory=LiveAgreement)
+    looks: LiveLooks = field(default_factory=LiveLooks)
 
     @property
     def codebook(self) -> Codebook:

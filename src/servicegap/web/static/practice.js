@@ -1,4 +1,4 @@
-// Number keys for the practice items: 1 to 6 pick, Enter goes on. The page works without this file.
+// Keys for the practice items: 1 to 6 pick, H folds, Enter goes on. The page works without this file.
 "use strict";
 
 document.addEventListener("keydown", (event) => {
@@ -10,6 +10,9 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     if (form) form.requestSubmit();
     else if (next) next.click();
+  } else if (event.key.toLowerCase() === "h") {
+    const response = document.querySelector('[data-key="h"]');
+    if (response) response.open = !response.open;
   } else if (form && /^[1-6]$/.test(event.key)) {
     const picked = form.querySelector(`[data-key="${event.key}"]`);
     if (picked) {
