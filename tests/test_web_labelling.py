@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +12,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from conftest import Answer, SmallStudy
+from web_studies import HOST, serving
 
 from servicegap.labelling.people import add_person
 from servicegap.labels import people_labels
 from servicegap.store import Store
 from servicegap.tables import ADJUDICATIONS, ANNOTATIONS, FLAGS
+from servicegap.web.app import create_app
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -68,15 +68,8 @@ def served(small: SmallStudy, request: pytest.FixtureRequest) -> Iterator[Served
     for name, role in (("ada", "annotator"), ("bo", "annotator"), ("judy", "adjudicator"), ("lena", "lead")):
         token = add_person(store, name, role)  # type: ignore[arg-type]
         links[name] = f"/enter/{token}"
-    command = [sys.executable, "-m", "servicegap", "serve", str(small.folder), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.search(r"http://[^/\s]+", line)
-        assert found, line + process.stdout.read()
-        yield Served(found.group(), store, links)
-        process.terminate()
-        process.wait(20)
+    with serving(create_app(small.open(), store, hosts=(HOST,), tokens=True)) as address:
+        yield Served(address, store, links)
     store.close()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from conftest import SmallStudy
-from web_studies import HOSTILE, Team, add_ready, fill, make_team
+from web_studies import HOSTILE, Team, add_ready, fill, make_team, serving
 
 from servicegap.labelling.people import add_person, find_person, note_background, note_consent
 from servicegap.labelling.practice import practice_items
@@ -89,16 +87,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     report.write_text(
         '<!DOCTYPE html><html lang="en"><title>Report</title><main><h1>Report</h1></main></html>'
     )
-    server = uvicorn.Server(uvicorn.Config(team.app, port=0, log_level="error", access_log=False))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.02)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield Served(f"http://127.0.0.1:{port}", Team(store, tokens, team.app))
-    server.should_exit = True
-    thread.join(20)
+    with serving(team.app) as address:
+        yield Served(address, Team(store, tokens, team.app))
     store.close()
 
 

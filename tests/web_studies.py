@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import uvicorn
 from conftest import Answer, SmallStudy
 from starlette.testclient import TestClient
 
@@ -77,6 +80,20 @@ def make_team(
     tokens: dict[str, str] = {role: str(add(store, role, role)) for role in ROLES}
     assert all(find_person(store, role) for role in ROLES)
     return Team(store, tokens, create_app(small.open(), store, hosts=hosts, tokens=True))
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """Serve pages to real browsers, in a thread: a process would spend a second on its imports; give the address."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.02)
+    yield f"http://{HOST}:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(20)
 
 
 @contextmanager

@@ -92,6 +92,8 @@ def foresee(study: Study, design: Design) -> Foreseen:
 
     models: dict[str, Model | None] = {}
     for plan in study.plan.models:
+        if plan.id.startswith("fake:"):  # scripted: there are no tokens
+            continue
         models[plan.id] = None
         if plan.id.startswith("local:"):
             # A file that is not on this machine is no mistake here: others may collect.

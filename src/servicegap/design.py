@@ -102,13 +102,13 @@ def check(
 
 
 def _unknown_targets(study: Study, templates: Sequence[Template], signals: Sequence[Signal]) -> list[str]:
-    # The built-in sets name more targets than most studies ask about; a typo is in a user's own file.
-    built_in = {t.id for name in study.plan.templates.files if name in BUILT_IN for t in load_templates(name)}
+    # The built-in sets name more targets than most studies ask about: none of those is a typo.
+    known = {template.target for name in BUILT_IN for template in load_templates(name)}
     groups = list(dict.fromkeys(signal.group for signal in signals if signal.group))
     unknown = Counter(
         template.target
         for template in templates
-        if template.target and template.target not in groups and template.id not in built_in
+        if template.target and template.target not in {*groups, *known}
     )
     return [
         f"target {target!r} ({n} template{'s' * (n > 1)}) is no group of the study; the groups are "

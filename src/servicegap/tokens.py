@@ -43,9 +43,8 @@ def uneven_tokens(model: str, tokens: Mapping[str, int]) -> list[str]:
 
     Examples
     --------
-    >>> uneven_tokens("local:m", {"Ann": 1, "Bo": 1, "Mwajuma": 4})[0].split(": ")[1:]
-    ['m splits some names into many more tokens than the median (1)', \
-'Mwajuma 4; a difference between these names may be one of spelling']
+    >>> uneven_tokens("local:m", {"Ann": 1, "Bo": 1, "Mwajuma": 4})[0].split(": ")[1]
+    'Mwajuma 4; a difference between these names may be one of spelling'
     """
     usual = statistics.median(tokens.values()) if tokens else 0
     uneven = {signal: n for signal, n in tokens.items() if n > UNEVEN_TOKENS * usual}

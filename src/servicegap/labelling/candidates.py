@@ -46,6 +46,11 @@ def find_candidate(
     if first == "whole":
         return search.first(first)
     quality, harm = search.batch(first), search.batch("harm", _complete, _own)
+    if last is not None and quality != last.batch and now_open.plan.silent_gold:
+        # Others may have labelled what was left of the batch, but not the person's silent gold.
+        silent = search.in_batch(first, last.batch)
+        if silent is not None:
+            return silent
     if harm is not None and (quality is None or harm < quality):
         return search.in_batch("harm", harm, _complete, _own)
     if quality is not None:

@@ -70,7 +70,8 @@ def peek_items(study: Study, store: Store, person: Person, *, n: int, at: float)
     now_open, codebook = ensure_round(study, store), codebook_of(study)
     if now_open.closed:
         return []
-    with in_turn(store) as connection:
+    # Who holds what may be forgotten in a crash of the database; a label may not.
+    with in_turn(store, durable=False) as connection:
         held = _renewed(connection, now_open, person, at)
         while True:
             while len(held) < n:

@@ -23,8 +23,14 @@ _LOCK = sa.select(META.c.value).where(META.c.key == "schema").with_for_update()
 
 
 @contextlib.contextmanager
-def in_turn(store: Store) -> Iterator[Connection]:
-    """One transaction that no other labelling transaction overlaps: all of it is kept, or none."""
+def in_turn(store: Store, *, durable: bool = True) -> Iterator[Connection]:
+    """One transaction that no other labelling transaction overlaps: all of it is kept, or none.
+
+    One that need not be `durable` does not wait for the disk of PostgreSQL: it outlives this process, but a
+    crash of the database can take it, as if it had not happened yet.
+    """
     with _TURN, store.writing() as connection:
+        if not durable and connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL synchronous_commit TO OFF")
         connection.execute(_LOCK)
         yield connection
