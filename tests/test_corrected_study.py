@@ -234,7 +234,7 @@ def test_scores_out_of_fold_are_corrected(judging: Judging) -> None:
         changed = {"note": json.dumps({"fold": 99})}
         connection.execute(sa.update(ANNOTATIONS).where(ANNOTATIONS.c.id == row.id).values(changed))
     study = judging.study.open()
-    judged = with_scores(judging.store, labelled_responses(study, judging.store))
+    judged = with_scores(study, judging.store, labelled_responses(study, judging.store))
     assert judged.annotator is None
     assert any("is in 2 folds" in warning for warning in judged.warnings)
 

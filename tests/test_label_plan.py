@@ -160,7 +160,9 @@ def settle(store: Store, responses: list[str], wrong: int = 16) -> None:
 
 
 def batches(store: Store) -> list[list[str]]:
-    query = sa.select(ROUND_ITEMS.c.response, ROUND_ITEMS.c.batch).where(ROUND_ITEMS.c.batch.is_not(None))
+    # Silent gold is nothing that people settle.
+    asked = (ROUND_ITEMS.c.batch.is_not(None), ROUND_ITEMS.c.silent_gold.is_(None))
+    query = sa.select(ROUND_ITEMS.c.response, ROUND_ITEMS.c.batch).where(*asked)
     found: dict[int, list[str]] = {}
     with store.reading() as connection:
         for row in connection.execute(query):
@@ -285,8 +287,12 @@ def test_a_look_wants_labels_disagreements_and_the_width(
     assert (why_not is None) == (reason is None)
 
 
-def test_labelling_stops_at_the_end_of_a_batch_and_at_no_other_time(scored: SmallStudy, store: Store) -> None:
-    scored.change("study.yaml", "samples: 2", "samples: 2\nlabelling: {batch: 40}")
+@pytest.mark.parametrize("silent", [0, 1])
+def test_labelling_stops_at_the_end_of_a_batch_and_at_no_other_time(
+    scored: SmallStudy, store: Store, silent: int
+) -> None:
+    labelling = f"labelling: {{batch: 40, silent_gold: {silent}}}"
+    scored.change("study.yaml", "samples: 2", f"samples: 2\n{labelling}")
     study = scored.open()
     assert may_stop(study, store).reason.startswith("no target width is set")
     write_target(store, 0.9)

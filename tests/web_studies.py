@@ -84,7 +84,7 @@ def make_team(
 
 @contextmanager
 def serving(app: Any) -> Iterator[str]:
-    """Serve pages to real browsers, in a thread: a process would spend a second on its imports; give the address."""
+    """Serve pages to real browsers; give the address. In a thread: a process spends a second on imports."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False))
     thread = threading.Thread(target=server.run)
     thread.start()

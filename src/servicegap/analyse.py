@@ -28,10 +28,10 @@ from servicegap.context import (
     table_design,
     warnings,
 )
-from servicegap.counting import counted_responses
 from servicegap.estimates import Estimated, estimate_all
 from servicegap.formats.table import read_table
-from servicegap.labels import kind_of_labels, labelled_responses
+from servicegap.given import read_given
+from servicegap.labels import count_judgements, counted_responses, kind_of_labels, label_each
 from servicegap.measures import estimate_measure, word_gaps
 from servicegap.people_agreement import agreement_of_people
 from servicegap.provenance import read_runs
@@ -53,7 +53,7 @@ def analyse(study: Study, store: Store, design: Design) -> dict[str, Any]:
     DataError
         If there is nothing to analyse.
     """
-    judged = _judged(study, store)
+    judged, judgements = _judged(study, store)
     frame, plan = judged.frame, study.plan.plan
     runs = read_runs(store)
     collection = collection_counts(study, design, frame)
@@ -73,7 +73,7 @@ def analyse(study: Study, store: Store, design: Design) -> dict[str, Any]:
             "correction": corrections(judged, found.estimates),
         },
         "agreement": agreement_of_people(study, store, plan),
-        "annotator_check": checks(study, store),
+        "annotator_check": checks(study, store, judgements),
         "collection": collection,
         "estimates": [asdict(estimate) for estimate in estimates],
         "remarks": [asdict(remark) for remark in found.remarks],
@@ -82,13 +82,18 @@ def analyse(study: Study, store: Store, design: Design) -> dict[str, Any]:
     }
 
 
-def _judged(study: Study, store: Store) -> Judged:
-    """Return the labelled responses: one by one where people's labels could correct automatic ones."""
+def _judged(study: Study, store: Store) -> tuple[Judged, pl.DataFrame]:
+    """Return the labelled responses, and how many each annotator judged.
+
+    Responses are told apart only where people's labels could correct automatic ones.
+    """
     with store.reading() as connection:
         people = connection.execute(sa.select(GOLD_LABELS.c.response).limit(1)).first() is not None
+    given = read_given(study, store, one_by_one=people)
+    judgements = count_judgements(store, given)
     if people:
-        return with_scores(store, labelled_responses(study, store))
-    return Judged(counted_responses(study, store), None, None, False, ())
+        return with_scores(study, store, label_each(store, given)), judgements
+    return Judged(counted_responses(store, given), None, None, False, ()), judgements
 
 
 def analyse_table(path: Path, columns: dict[str, str], plan: AnalysisPlan) -> dict[str, Any]:

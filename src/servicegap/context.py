@@ -80,7 +80,8 @@ def table_design(frame: pl.DataFrame, plan: AnalysisPlan) -> dict[str, Any]:
         "n_prompts": prompts,
         "samples": samples,
         "n_primary_templates": templates,
-        **detectable_gaps(sizes, templates, samples, plan),
+        # Numbers have a variance of their own, of which nothing is known beforehand.
+        **detectable_gaps({} if "value" in frame.columns else sizes, templates, samples, plan),
         "sentences": [
             based_on(
                 templates,

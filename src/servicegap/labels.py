@@ -1,39 +1,29 @@
-"""Which label counts for each response, and the table that the analysis works on.
+"""The table that the analysis works on, and the labels of people and of machines beside one another.
 
-A response can carry many annotations. The one that counts is, in this order: the gold label of people,
-an imported one, a judge's, an automatic one; within a kind the latest. One person's label among several
-counts only through the gold label. What a provider blocked has only the provider's.
+Not here: which of several labels counts (given.py).
 """
 
 from __future__ import annotations
 
 import json
 
+import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
+from servicegap.counting import prompts
 from servicegap.errors import DataError
-from servicegap.records import CATEGORIES, Category, Labels
-from servicegap.store import Store, latest_responses
+from servicegap.given import Given, labels_that_count, read_given
+from servicegap.records import CATEGORIES, CONTROL, Category, Labels
+from servicegap.store import Store
 from servicegap.study import Study
-from servicegap.tables import ANNOTATIONS, GOLD_LABELS, PROMPTS, ROUND_ITEMS, SIGNALS, TEMPLATES
+from servicegap.tables import ANNOTATIONS, GOLD_LABELS, ROUND_ITEMS
 
-#: Which kind of label counts before which.
-PRECEDENCE = {"imported": 1, "judge": 2, "automatic": 3, "provider": 4}
-
-_SCHEMA = {
-    "response": pl.String,
-    "model": pl.String,
-    "condition": pl.String,
-    "sample": pl.Int64,
-    "template": pl.String,
-    "signal": pl.String,
-    "group": pl.String,
-    "gender": pl.String,
-    "commonness": pl.String,
-    "target": pl.String,
-    "error_kind": pl.String,
-}
+_PROMPT = pl.col("prompt").cast(pl.Categorical)
+_COLUMNS = (
+    *("response", "model", "condition", "sample", "template", "signal", "group", "gender", "commonness"),
+    *("target", "error_kind", "category", "annotator", "kind", "annotator_version"),
+)
 
 _SPELLINGS: dict[str, Category] = {
     **{category: category for category in CATEGORIES},
@@ -72,75 +62,62 @@ def labelled_responses(study: Study, store: Store) -> pl.DataFrame:
     -------
     polars.DataFrame
         Columns ``response, model, condition, sample, template, signal, group, gender, commonness,
-        target, error_kind`` and, of the label that counts, ``category, annotator, kind,
-        annotator_version``; null where there is none, or its annotator abstained.
+        target, error_kind`` and, of the label that counts (:mod:`servicegap.given`), ``category, annotator,
+        kind, annotator_version``; null where there is none, or its annotator abstained. Sorted by response.
     """
-    latest = latest_responses()
-    # By what was sent, not by the condition's name at the time: a condition can be renamed.
-    names = {condition.record().settings: condition.id for condition in study.plan.conditions}
-    query = (
-        sa.select(
-            latest.c.id,
-            latest.c.model,
-            latest.c.settings,
-            latest.c.sample,
-            PROMPTS.c.template,
-            PROMPTS.c.signal,
-            SIGNALS.c.group,
-            SIGNALS.c.gender,
-            SIGNALS.c.commonness,
-            TEMPLATES.c.target,
-            latest.c.error_kind,
-        )
-        .join(PROMPTS, PROMPTS.c.id == latest.c.prompt)
-        .join(SIGNALS, SIGNALS.c.text == PROMPTS.c.signal)
-        .join(TEMPLATES, TEMPLATES.c.id == PROMPTS.c.template)
-        .where(
-            latest.c.model.in_([model.id for model in study.plan.models]),
-            latest.c.settings.in_(list(names)),
-            latest.c.sample < study.plan.samples,
-        )
-        .order_by(latest.c.id)
-    )
-    with store.reading() as connection:
-        rows = [(row.id, row.model, names[row.settings], *row[3:]) for row in connection.execute(query)]
-    responses = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
-    return responses.join(_counting_labels(store), on="response", how="left", maintain_order="left")
+    return label_each(store, read_given(study, store, one_by_one=True))
 
 
-def _counting_labels(store: Store) -> pl.DataFrame:
-    superseded = sa.select(ANNOTATIONS.c.supersedes).where(ANNOTATIONS.c.supersedes.is_not(None))
-    annotations = sa.select(
-        ANNOTATIONS.c.response,
-        ANNOTATIONS.c.category,
-        ANNOTATIONS.c.annotator,
-        ANNOTATIONS.c.kind,
-        ANNOTATIONS.c.version,
-        ANNOTATIONS.c.id,
-    ).where(ANNOTATIONS.c.id.not_in(superseded), ANNOTATIONS.c.kind != "human")
-    gold = sa.select(GOLD_LABELS.c.response, GOLD_LABELS.c.category, GOLD_LABELS.c.source)
-    with store.reading() as connection:
-        rows = [tuple(row) for row in connection.execute(annotations)]
-        rows += [(*row, "human", None, -1) for row in connection.execute(gold)]
-    schema = {
-        "response": pl.String,
-        "category": pl.String,
-        "annotator": pl.String,
-        "kind": pl.String,
-        "annotator_version": pl.String,
-        "id": pl.Int64,
-    }
-    frame = pl.DataFrame(rows, schema=schema, orient="row")
-    precedence = (
-        pl.when(pl.col("id") == -1)
-        .then(0)
-        .otherwise(pl.col("kind").replace_strict(PRECEDENCE, default=9, return_dtype=pl.Int64))
-    )
+def label_each(store: Store, given: Given) -> pl.DataFrame:
+    """Return the rows of :func:`labelled_responses`, from what was read one by one."""
     return (
-        frame.with_columns(precedence=precedence)
-        .sort(["precedence", "id"], descending=[False, True])
-        .unique("response", keep="first", maintain_order=True)
-        .drop("precedence", "id")
+        given.responses.join(prompts(store).with_columns(_PROMPT), on="prompt")
+        .join(labels_that_count(given), on="response", how="left")
+        .with_columns(pl.col(pl.Categorical).cast(pl.String), pl.col("sample").cast(pl.Int64))
+        .select(*_COLUMNS)
+        .sort("response")
+    )
+
+
+def counted_responses(store: Store, given: Given) -> pl.DataFrame:
+    """Return the rows of :func:`labelled_responses` without what tells them apart.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row a response: ``model, condition, template, signal, group, gender, commonness, target,
+        error_kind, category, annotator, kind, annotator_version``, in no order.
+    """
+    asked = given.responses.drop("sample").join(labels_that_count(given), on="response", how="left")
+    counts = asked.drop("response").group_by(pl.all()).len()
+    # Few different words stand in many rows: as categories they cost 4 bytes a row.
+    about = prompts(store).with_columns(pl.col(pl.String).exclude("target").cast(pl.Categorical))
+    frame = counts.join(about, on="prompt").drop("prompt")
+    return frame.drop("len")[np.repeat(np.arange(frame.height), frame["len"].to_numpy())]
+
+
+def count_judgements(store: Store, given: Given) -> pl.DataFrame:
+    """Count the responses that each annotator and judge labelled or abstained on, of the plan or not.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``annotator, group, n, abstained``, by each annotator's last label of a response; ``group`` is
+        CONTROL where there is no signal. Sorted by both.
+    """
+    own = given.annotations.filter(pl.col("kind").cast(pl.String).is_in(["automatic", "judge"]))
+    if own.select("response", "annotator").n_unique() < own.height:
+        own = own.sort("id", descending=True).unique(["response", "annotator"], keep="first")
+    about = prompts(store).select(_PROMPT, "group")
+    return (
+        own.select("response", "annotator", abstained=pl.col("category").is_null())
+        .join(given.responses.select("response", "prompt"), on="response")
+        .group_by("annotator", "prompt")
+        .agg(n=pl.len(), abstained=pl.col("abstained").sum())
+        .join(about, on="prompt")
+        .group_by(pl.col("annotator").cast(pl.String), pl.col("group").fill_null(CONTROL))
+        .agg(pl.col("n", "abstained").sum().cast(pl.Int64))
+        .sort("annotator", "group")
     )
 
 

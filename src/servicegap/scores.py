@@ -14,9 +14,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from servicegap.correction.crossfit import own_label_problems
+from servicegap.given import plan_order
 from servicegap.labels import automatic_scores, people_labels, sampling_chances
 from servicegap.records import CATEGORIES, OUTCOMES
 from servicegap.store import Store
+from servicegap.study import Study
 
 #: Annotators that learned from the study's labels are named so; their scores need folds.
 FITTED = "fitted"
@@ -51,19 +53,23 @@ class Judged:
     warnings: tuple[str, ...]
 
 
-def with_scores(store: Store, frame: pl.DataFrame) -> Judged:
-    """Put scores and people's labels beside responses.
+def with_scores(study: Study, store: Store, frame: pl.DataFrame) -> Judged:
+    """Put the scores of the plan's annotators and judges, and people's labels, beside responses.
 
     Parameters
     ----------
+    study : Study
     store : Store
-        The study's database.
     frame : polars.DataFrame
         As :func:`servicegap.labels.labelled_responses` gives it.
     """
     there = frame.select("response")
     people = people_labels(store).join(there, on="response", how="semi")
-    scores = automatic_scores(store).join(there, on="response", how="semi")
+    scores = (
+        automatic_scores(store)
+        .filter(pl.col("annotator").is_in(list(plan_order(study))))
+        .join(there, on="response", how="semi")
+    )
     if not people.height or not scores.height:
         return Judged(frame, None, None, False, ())
     known = people.filter(pl.col("probability") > 0)

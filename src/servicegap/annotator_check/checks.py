@@ -22,7 +22,6 @@ from servicegap.annotator_check.people import (
     read_mask,
     read_people,
     read_texts,
-    readable,
 )
 from servicegap.annotator_check.swapping import MOST_RESPONSES, Judge, swap_names
 from servicegap.annotators import create_annotator
@@ -30,15 +29,15 @@ from servicegap.annotators.fitted import NAME as FITTED
 from servicegap.annotators.fitted import FittedAnnotator
 from servicegap.correction.annotator_errors import annotator_errors
 from servicegap.correction.post_stratification import effective_number, jeffreys
-from servicegap.counting import latest, planned
 from servicegap.disparity.cells import Floats
 from servicegap.errors import InputError
-from servicegap.labels import automatic_scores
-from servicegap.records import CATEGORIES, CONTROL, OUTCOMES
+from servicegap.given import read_given
+from servicegap.labels import automatic_scores, count_judgements
+from servicegap.records import CATEGORIES, OUTCOMES
 from servicegap.scores import score_of
 from servicegap.store import Store
 from servicegap.study import Study
-from servicegap.tables import ANNOTATIONS, GOLD_LABELS, PROMPTS, RESPONSES, SIGNALS
+from servicegap.tables import ANNOTATIONS, GOLD_LABELS
 
 #: Parts of the axis from 0 to 1 in which probabilities are compared with what people say.
 BINS = 10
@@ -46,13 +45,15 @@ BINS = 10
 MOST_IMPORTED = 20_000
 
 
-def checks(study: Study, store: Store) -> list[dict[str, Any]]:
+def checks(study: Study, store: Store, judgements: pl.DataFrame | None = None) -> list[dict[str, Any]]:
     """Check every automatic annotator and judge of a study against people.
 
     Parameters
     ----------
     study : Study
     store : Store
+    judgements : polars.DataFrame, optional
+        What :func:`servicegap.labels.count_judgements` gives, where it is known already.
 
     Returns
     -------
@@ -74,13 +75,16 @@ def checks(study: Study, store: Store) -> list[dict[str, Any]]:
     people = read_people(store, labels or "gold", among)
     table = texts.join(people, on="response", how="left", maintain_order="left")
     scores = automatic_scores(store, among)
+    if judgements is None:
+        judgements = count_judgements(store, read_given(study, store, one_by_one=False))
     rng = np.random.default_rng(study.plan.seed)
     found = []
     for name in sorted(kinds):
         own = scores.filter(pl.col("annotator") == name).drop("annotator")
         rows = table.join(own, on="response", how="inner", maintain_order="left")
         if rows.height:
-            found.append(_check(study, store, name, kinds[name], labels, rows, rng))
+            judged = judgements.filter(pl.col("annotator") == name).drop("annotator").to_dicts()
+            found.append(_check(study, store, name, kinds[name], labels, rows, judged, rng))
     return found
 
 
@@ -134,6 +138,7 @@ def _check(
     kind: str | None,
     labels: WhichLabels | None,
     rows: pl.DataFrame,
+    abstentions: list[dict[str, Any]],
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     plan = study.plan.plan
@@ -151,7 +156,6 @@ def _check(
         chance=pl.when(pl.col("chance") > 0).then("chance").otherwise(1.0).fill_null(1.0),
         automatic="category",
     )
-    abstentions = _abstentions(study, store, name)
     compared = _compared(labelled.filter(pl.col("category").is_not_null()))
     version = rows["annotator_version"].drop_nulls().unique(maintain_order=True)
     return {
@@ -285,35 +289,3 @@ def _judge(study: Study, name: str, version: str) -> Judge | None:
             annotator.annotate_in_fold(annotator.fold(template), prompt, text).category
         )
     return lambda _, prompt, text: annotator.annotate(prompt, text).category
-
-
-def _abstentions(study: Study, store: Store, name: str) -> list[dict[str, Any]]:
-    """Count responses and abstentions of an annotator by group, by its last label of each response."""
-    newer = ANNOTATIONS.alias("newer")
-    last = ~sa.exists().where(
-        newer.c.response == ANNOTATIONS.c.response,
-        newer.c.annotator == ANNOTATIONS.c.annotator,
-        newer.c.id > ANNOTATIONS.c.id,
-    )
-    group = sa.func.coalesce(SIGNALS.c.group, CONTROL).label("group")
-    query = (
-        sa.select(
-            group,
-            sa.func.count().label("n"),
-            (sa.func.count() - sa.func.count(ANNOTATIONS.c.category)).label("abstained"),
-        )
-        .select_from(RESPONSES)
-        .join(ANNOTATIONS, ANNOTATIONS.c.response == RESPONSES.c.id)
-        .join(PROMPTS, PROMPTS.c.id == RESPONSES.c.prompt)
-        .join(SIGNALS, SIGNALS.c.text == PROMPTS.c.signal)
-        .where(
-            ANNOTATIONS.c.annotator == name,
-            last,
-            *planned(study),
-            *latest(store),
-            *readable(),
-        )
-        .group_by(group)
-    )
-    with store.reading() as connection:
-        return sorted((dict(row._mapping) for row in connection.execute(query)), key=lambda row: row["group"])

@@ -55,8 +55,10 @@ def chances(urgency: Floats, already: NDArray[np.bool_], labels: int) -> Floats:
     even = EVEN_SHARE * labels / new
     if not urgency[~already].any():
         return np.full(n, labels / new)
-    # Nothing is so sure that a label could not matter; it also keeps the search within what numbers hold.
-    urgency = np.maximum(urgency, _LEAST_URGENCY * urgency.max())
+    # Nothing is so sure that a label could not matter. Shares of the most urgent keep the search within what
+    # numbers hold; the scale of urgency plays no part.
+    urgency = np.maximum(urgency, np.finfo(np.float64).tiny)
+    urgency = np.maximum(urgency / urgency.max(), _LEAST_URGENCY)
     low, high = 0.0, 2 / float(urgency.min())
     for _ in range(_STEPS):  # chances grow with the scale, so bisection finds the one with the right sum
         scale = (low + high) / 2

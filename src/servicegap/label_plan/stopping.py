@@ -117,7 +117,7 @@ def may_stop(study: Study, store: Store) -> StopAdvice:
         reason = f"no target width is set; set one with: {again}"
         return StopAdvice(False, reason, None, None, 0)
     plan = study.plan.plan
-    judged = with_scores(store, labelled_responses(study, store))
+    judged = with_scores(study, store, labelled_responses(study, store))
     if judged.annotator is None:
         reason = "; ".join(judged.warnings) or "there are no labels to correct automatic scores with yet"
         return StopAdvice(False, reason, None, target, 0)
@@ -168,7 +168,8 @@ def _whole_batches(judged: Judged, store: Store) -> tuple[pl.DataFrame, int]:
         )
         .join(ROUNDS, ROUNDS.c.id == ROUND_ITEMS.c.round)
         .outerjoin(GOLD_LABELS, GOLD_LABELS.c.response == ROUND_ITEMS.c.response)
-        .where(ROUNDS.c.closed.is_(None))
+        # Silent gold checks people, and is never settled by them.
+        .where(ROUNDS.c.closed.is_(None), ROUND_ITEMS.c.silent_gold.is_(None))
     )
     with store.reading() as connection:
         rows = [tuple(row) for row in connection.execute(query)]

@@ -47,6 +47,8 @@ def read_ratings(study: Study, store: Store) -> pl.DataFrame:
         .distinct()
         .join(PROMPTS, PROMPTS.c.id == RESPONSES.c.prompt)
         .join(SIGNALS, SIGNALS.c.text == PROMPTS.c.signal)
+        # Of what people saw alone: they label thousands of responses where machines label millions.
+        .where(RESPONSES.c.id.in_(sa.select(ANNOTATIONS.c.response).where(ANNOTATIONS.c.kind == "human")))
     )
     people = sa.select(PEOPLE.c.name, PEOPLE.c.background)
     with store.reading() as connection:

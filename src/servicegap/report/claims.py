@@ -20,6 +20,7 @@ from servicegap.report.words import (
     planned_gaps,
     read_as,
     run_name,
+    sentence_start,
     sentences,
     verdict,
 )
@@ -162,7 +163,7 @@ def _model_notices(results: Results) -> list[tuple[str, str]]:
 def _run_summary(results: Results, run: Run) -> RunSummary:
     gaps = planned_gaps(results, run)
     return RunSummary(
-        heading=run_name(run, results.runs),
+        heading=sentence_start(run_name(run, results.runs)),
         lead=_lead(results, gaps),
         sentences=[
             Sentence(str(gap.group), verdict(gap, results.level), _sentence(results, run, gap))
