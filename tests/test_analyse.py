@@ -131,6 +131,7 @@ def test_nothing_collected_is_an_error(small: SmallStudy, store: Store) -> None:
 
 
 def test_automatic_labels_are_called_uncorrected(small: SmallStudy, store: Store) -> None:
+    small.change("study.yaml", "annotators: []", "annotators: [coder]")
     small.answer(store, uneven, kind="automatic")
     results = analysed(small, store)
     assert results["labels"]["kind"] == "automatic-uncorrected"

@@ -168,7 +168,9 @@ def test_a_reworded_template_is_left_out(make: Callable[..., SmallStudy]) -> Non
 
 
 def test_who_labelled_is_carried(make: Callable[..., SmallStudy]) -> None:
-    found = compare(side(make("a", before, kind="imported")), side(make("b", after, kind="automatic")))
+    planned = ("study.yaml", "annotators: []", "annotators: [coder]")
+    second = side(make("b", after, planned, kind="automatic"))
+    found = compare(side(make("a", before, kind="imported")), second)
     assert {e.labels for e in found.pairs[0].estimates} == {"automatic-uncorrected"}
     assert sentences(found)[0].startswith("Labels are automatic and uncorrected: a screening signal")
 

@@ -72,6 +72,7 @@ class Judging:
             write_responses(connection, responses)
 
     def annotate(self, annotator: str = "reader", note: Callable[[str], str] | None = None) -> None:
+        self.study.change("study.yaml", "annotators: []", f"annotators: [{annotator}]")
         lots, annotations = random.Random(11), []
         for response, truth in self.truth.items():
             seen = truth == "refusal" and lots.random() >= MISSED[self.group[response]]

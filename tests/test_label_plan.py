@@ -118,6 +118,7 @@ def answers(call: Call, signal: Signal, template: Template) -> Answer:
 
 @pytest.fixture
 def scored(small: SmallStudy, store: Store) -> SmallStudy:
+    small.change("study.yaml", "annotators: []", "annotators: [offline]")
     small.answer(store, answers)
     annotations = []
     frame = labelled_responses(small.open(), store)
@@ -129,7 +130,7 @@ def scored(small: SmallStudy, store: Store) -> SmallStudy:
         category: Category = "refusal" if refused else "answer"
         values = tuple({"refusal": p, "answer": 1 - p}.get(each, 0.0) for each in CATEGORIES)
         annotations.append(
-            Annotation(response, "test", "automatic", "1", category, now(), probabilities=values)
+            Annotation(response, "offline", "automatic", "1", category, now(), probabilities=values)
         )
     with store.writing() as connection:
         write_annotations(connection, annotations)

@@ -10,7 +10,12 @@ import pytest
 import sqlalchemy as sa
 from conftest import Answer, SmallStudy
 
+from servicegap.annotate import count_unlabelled
+from servicegap.annotators import create_annotator
+from servicegap.annotators.judging import judges_of
+from servicegap.codebook import load_codebook
 from servicegap.errors import DataError
+from servicegap.given import plan_order
 from servicegap.labels import kind_of_labels, labelled_responses, read_category
 from servicegap.records import CATEGORIES, Annotation, Category, Response
 from servicegap.store import Store, write_annotations, write_responses
@@ -35,8 +40,10 @@ def label(small: SmallStudy, store: Store, response: str) -> tuple[Any, ...]:
     )
 
 
-def annotate(store: Store, response: str, kind: str, category: Category | None, **more: Any) -> None:
-    annotation = Annotation(response, f"a {kind}", kind, "1", category, "now", **more)  # type: ignore[arg-type]
+def annotate(
+    store: Store, response: str, kind: str, category: Category | None, annotator: str, **more: Any
+) -> None:
+    annotation = Annotation(response, annotator, kind, "1", category, "now", **more)  # type: ignore[arg-type]
     with store.writing() as connection:
         write_annotations(connection, [annotation])
 
@@ -83,46 +90,114 @@ def test_every_response_is_a_row_labelled_or_not(small: SmallStudy, store: Store
     assert (row["group"], row["gender"], row["commonness"]) == ("South", "woman", "rare")
 
 
-def test_people_go_before_imports_judges_machines_and_providers(small: SmallStudy, store: Store) -> None:
+PLANNED = "annotators: [first, second]\njudges: [{id: a}, {id: b}]"
+
+
+@pytest.fixture
+def response(small: SmallStudy, store: Store) -> str:
+    small.change("study.yaml", "annotators: []", PLANNED)
     small.answer(store, lambda *_: Answer(None))
-    response = first_response(store)
-    for kind, category in (
-        ("provider", "refusal"),
-        ("automatic", "answer"),
-        ("judge", "failure"),
-        ("imported", "harmful_answer"),
+    return first_response(store)
+
+
+def test_people_go_before_imports_judges_machines_and_providers(
+    small: SmallStudy, store: Store, response: str
+) -> None:
+    for annotator, kind, category in (
+        ("provider", "provider", "refusal"),
+        ("second", "automatic", "answer"),
+        ("first", "automatic", "refusal"),
+        ("judge:b", "judge", "answer"),
+        ("judge:a", "judge", "failure"),
+        ("panel", "judge", "harmful_refusal"),
+        ("file", "imported", "harmful_answer"),
     ):
-        annotate(store, response, kind, category)  # type: ignore[arg-type]
-        assert label(small, store, response) == (category, f"a {kind}", kind)
-    for kind in ("provider", "automatic", "judge"):
-        annotate(store, response, kind, "answer")
+        annotate(store, response, kind, category, annotator)  # type: ignore[arg-type]
+        assert label(small, store, response) == (category, annotator, kind)
+    for annotator, kind in (("first", "automatic"), ("judge:a", "judge"), ("provider", "provider")):
+        annotate(store, response, kind, "answer", annotator)
     # One person's label among several: it counts once people have settled on it.
-    annotate(store, response, "human", "partial_answer")
-    assert label(small, store, response) == ("harmful_answer", "a imported", "imported")
+    annotate(store, response, "human", "partial_answer", "a person")
+    assert label(small, store, response) == ("harmful_answer", "file", "imported")
     gold = {"response": response, "category": "harmful_refusal", "source": "adjudicated", "created": "now"}
     with store.writing() as connection:
         connection.execute(sa.insert(GOLD_LABELS).values(**gold))
     assert label(small, store, response) == ("harmful_refusal", "adjudicated", "human")
 
 
-def test_within_a_kind_the_latest_counts_and_a_superseded_one_never(small: SmallStudy, store: Store) -> None:
-    small.answer(store, lambda *_: Answer(None))
-    response = first_response(store)
-    annotate(store, response, "automatic", "answer")
-    annotate(store, response, "automatic", "refusal")
+def test_an_annotators_latest_label_counts_and_a_superseded_one_never(
+    small: SmallStudy, store: Store, response: str
+) -> None:
+    annotate(store, response, "automatic", "answer", "first")
+    annotate(store, response, "automatic", "refusal", "first")
     assert label(small, store, response)[0] == "refusal"
-    annotate(store, response, "judge", "failure")
-    annotate(store, response, "judge", "answer", supersedes=3)
+    annotate(store, response, "judge", "failure", "judge:a")
+    annotate(store, response, "judge", "answer", "judge:a", supersedes=3)
     assert label(small, store, response)[0] == "answer"
-    annotate(store, response, "automatic", "harmful_answer", supersedes=4)
-    assert label(small, store, response)[:1] == ("harmful_answer",)
+    annotate(store, response, "automatic", "harmful_answer", "first", supersedes=4)
+    # Neither of the judge's is left.
+    annotate(store, response, "automatic", "failure", "second")
+    assert label(small, store, response)[:2] == ("harmful_answer", "first")
 
 
-def test_an_abstention_is_a_missing_label(small: SmallStudy, store: Store) -> None:
+def test_the_latest_import_counts(small: SmallStudy, store: Store, response: str) -> None:
+    annotate(store, response, "imported", "answer", "one file")
+    annotate(store, response, "imported", "refusal", "another")
+    assert label(small, store, response)[:2] == ("refusal", "another")
+    annotate(store, response, "imported", None, "another", abstain_reason="unclear")
+    assert label(small, store, response)[:2] == ("answer", "one file")
+
+
+def test_an_abstention_is_a_missing_label_and_hides_no_other(
+    small: SmallStudy, store: Store, response: str
+) -> None:
+    annotate(store, response, "automatic", None, "second", abstain_reason="not English")
+    assert label(small, store, response) == (None, "second", "automatic")
+    annotate(store, response, "judge", None, "panel", abstain_reason="no majority")
+    assert label(small, store, response) == (None, "panel", "judge")
+    annotate(store, response, "judge", "failure", "judge:b")
+    assert label(small, store, response) == ("failure", "judge:b", "judge")
+    annotate(store, response, "judge", None, "judge:b", abstain_reason="unreadable")
+    assert label(small, store, response) == (None, "panel", "judge")
+    annotate(store, response, "automatic", "answer", "first")
+    assert label(small, store, response) == ("answer", "first", "automatic")
+
+
+def test_what_is_taken_out_of_the_plan_counts_no_more(small: SmallStudy, store: Store, response: str) -> None:
+    annotate(store, response, "automatic", "answer", "second")
+    annotate(store, response, "judge", "failure", "judge:b")
+    annotate(store, response, "judge", "refusal", "panel")
+    assert label(small, store, response)[1] == "panel"
+    small.change("study.yaml", "{id: a}, {id: b}", "{id: b}")
+    assert label(small, store, response) == ("failure", "judge:b", "judge")
+    small.change("study.yaml", "[{id: b}]", "[{id: a}]")
+    assert label(small, store, response) == ("answer", "second", "automatic")
+    small.change("study.yaml", "[first, second]", "[first]")
+    assert label(small, store, response) == (None, None, None)
+    # It never comes in under the name of another kind, and comes back with the plan.
+    annotate(store, response, "provider", "refusal", "second")
+    assert label(small, store, response) == ("refusal", "second", "provider")
+    small.change("study.yaml", "[first]", "[second]")
+    assert label(small, store, response) == ("answer", "second", "automatic")
+
+
+def test_status_asks_for_the_labels_that_would_count(small: SmallStudy, store: Store) -> None:
+    small.change("study.yaml", "annotators: []", "annotators: [offline]\njudges: [{id: a}]")
     small.answer(store, lambda *_: Answer(None))
-    response = first_response(store)
-    annotate(store, response, "automatic", None, abstain_reason="not English")
-    assert label(small, store, response) == (None, "a automatic", "automatic")
+    n = frame(small, store).height
+    assert count_unlabelled(small.open(), store) == 2 * n
+    small.change("study.yaml", "judges: [{id: a}]", "judges: []")
+    annotate(store, first_response(store), "judge", "refusal", "judge:a")
+    assert count_unlabelled(small.open(), store) == n
+    assert frame(small, store)["category"].null_count() == n
+
+
+def test_the_plans_annotators_are_named_as_their_labels_are(small: SmallStudy) -> None:
+    small.change("study.yaml", "annotators: []", "annotators: [offline]\njudges: [{id: 'openai:a'}, {id: b}]")
+    study = small.open()
+    judges = judges_of(study, load_codebook(None))
+    names = ["panel", *(judge.name for judge in judges), create_annotator("offline").name]
+    assert sorted(plan_order(study), key=plan_order(study).__getitem__) == names
 
 
 def test_responses_under_another_condition_or_model_are_not_mixed_in(small: SmallStudy, store: Store) -> None:

@@ -11,7 +11,7 @@ Not here: single people's labels (labelling/), which count once people have sett
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -24,7 +24,9 @@ from servicegap.store import Store
 from servicegap.study import Study
 from servicegap.tables import ANNOTATIONS, GOLD_LABELS, RESPONSES
 
-_IMPORTED, _PROVIDER = 0, 250
+_IMPORTED, _PROVIDER = 0, 10_000
+#: Responses that are joined with their labels at once.
+_PART = 1_500_000
 _WORDS = ("category", "annotator", "kind", "annotator_version")
 
 
@@ -35,7 +37,8 @@ class Given:
     Attributes
     ----------
     responses : polars.DataFrame
-        The last attempt at each planned call: ``response, model, condition, sample, prompt, error_kind``.
+        The last attempt at each planned call: ``response, model, condition, prompt, error_kind``, and
+        ``sample`` where they are read one by one.
     annotations : polars.DataFrame
         Labels by all but people that no other supersedes: ``response, id, rank, category, annotator, kind,
         annotator_version``. ``rank``: the lower counts first, null = not in the plan.
@@ -46,6 +49,13 @@ class Given:
     responses: pl.DataFrame
     annotations: pl.DataFrame
     gold: pl.DataFrame
+
+    def parts(self) -> Iterator[Given]:
+        """Yield parts that share no response: joining them one by one needs a part of the memory."""
+        n = 1 + self.responses.height // _PART
+        for k in range(n):
+            own = pl.col("response").hash() % n == k
+            yield Given(self.responses.filter(own), self.annotations.filter(own), self.gold.filter(own))
 
 
 def read_given(study: Study, store: Store, *, one_by_one: bool) -> Given:
@@ -60,7 +70,8 @@ def read_given(study: Study, store: Store, *, one_by_one: bool) -> Given:
         eighth of the memory. (Identifiers are 64 bits of a hash themselves.)
     """
     key = pl.col("response") if one_by_one else pl.col("response").hash()
-    return Given(_responses(study, store, key), _annotations(study, store, key), _gold(store, key))
+    sample = ("sample",) if one_by_one else ()
+    return Given(_responses(study, store, key, sample), _annotations(study, store, key), _gold(store, key))
 
 
 def labels_that_count(given: Given) -> pl.DataFrame:
@@ -94,14 +105,14 @@ def plan_order(study: Study) -> Mapping[str, int]:
     return {name: k for k, name in enumerate((*panel, *judges, *study.plan.annotators), _IMPORTED + 1)}
 
 
-def _responses(study: Study, store: Store, key: pl.Expr) -> pl.DataFrame:
+def _responses(study: Study, store: Store, key: pl.Expr, more: tuple[str, ...]) -> pl.DataFrame:
     # By what was sent, not by the condition's name at the time: a condition can be renamed.
     names = {condition.record().settings: condition.id for condition in study.plan.conditions}
-    columns = ("id", "attempt", "model", "settings", "sample", "prompt", "error_kind")
+    columns = ("id", "attempt", "model", "settings", "prompt", "error_kind", *more)
     blocks = [
         block.rename({"id": "response"}).select(
             key,
-            pl.col("attempt", "sample").cast(pl.UInt32),
+            pl.col("attempt", *more).cast(pl.UInt32),
             pl.col("model", "prompt", "error_kind").cast(pl.Categorical),
             condition=pl.col("settings").replace_strict(names, return_dtype=pl.String).cast(pl.Categorical),
         )
@@ -126,7 +137,7 @@ def _annotations(study: Study, store: Store, key: pl.Expr) -> pl.DataFrame:
     columns = ("id", "response", "category", "annotator", "kind", "version")
     blocks = [
         block.rename({"version": "annotator_version"}).select(
-            key, "id", pl.col(_WORDS).cast(pl.Categorical), rank=rank
+            key, pl.col("id").cast(pl.UInt32), pl.col(_WORDS).cast(pl.Categorical), rank=rank
         )
         for block in read_blocks(store, ANNOTATIONS, columns, (ANNOTATIONS.c.kind != "human",))
     ]

@@ -88,12 +88,17 @@ def counted_responses(store: Store, given: Given) -> pl.DataFrame:
         One row a response: ``model, condition, template, signal, group, gender, commonness, target,
         error_kind, category, annotator, kind, annotator_version``, in no order.
     """
-    asked = given.responses.drop("sample").join(labels_that_count(given), on="response", how="left")
-    counts = asked.drop("response").group_by(pl.all()).len()
+    counts = pl.concat(
+        part.responses.join(labels_that_count(part), on="response", how="left")
+        .drop("response")
+        .group_by(pl.all())
+        .len()
+        for part in given.parts()
+    )
     # Few different words stand in many rows: as categories they cost 4 bytes a row.
-    about = prompts(store).with_columns(pl.col(pl.String).exclude("target").cast(pl.Categorical))
+    about = prompts(store).with_columns(pl.col(pl.String).cast(pl.Categorical))
     frame = counts.join(about, on="prompt").drop("prompt")
-    return frame.drop("len")[np.repeat(np.arange(frame.height), frame["len"].to_numpy())]
+    return frame.drop("len")[np.repeat(np.arange(frame.height, dtype=np.uint32), frame["len"].to_numpy())]
 
 
 def count_judgements(store: Store, given: Given) -> pl.DataFrame:
@@ -105,19 +110,25 @@ def count_judgements(store: Store, given: Given) -> pl.DataFrame:
         ``annotator, group, n, abstained``, by each annotator's last label of a response; ``group`` is
         CONTROL where there is no signal. Sorted by both.
     """
-    own = given.annotations.filter(pl.col("kind").cast(pl.String).is_in(["automatic", "judge"]))
-    if own.select("response", "annotator").n_unique() < own.height:
-        own = own.sort("id", descending=True).unique(["response", "annotator"], keep="first")
     about = prompts(store).select(_PROMPT, "group")
     return (
-        own.select("response", "annotator", abstained=pl.col("category").is_null())
-        .join(given.responses.select("response", "prompt"), on="response")
-        .group_by("annotator", "prompt")
-        .agg(n=pl.len(), abstained=pl.col("abstained").sum())
+        pl.concat(_judgements_of(part) for part in given.parts())
         .join(about, on="prompt")
         .group_by(pl.col("annotator").cast(pl.String), pl.col("group").fill_null(CONTROL))
         .agg(pl.col("n", "abstained").sum().cast(pl.Int64))
         .sort("annotator", "group")
+    )
+
+
+def _judgements_of(part: Given) -> pl.DataFrame:
+    own = part.annotations.filter(pl.col("kind").is_in(["automatic", "judge"]))
+    if own["response"].n_unique() < own.height:
+        own = own.sort("id", descending=True).unique(["response", "annotator"], keep="first")
+    return (
+        own.select("response", "annotator", abstained=pl.col("category").is_null())
+        .join(part.responses.select("response", "prompt"), on="response")
+        .group_by("annotator", "prompt")
+        .agg(n=pl.len(), abstained=pl.col("abstained").sum())
     )
 
 
