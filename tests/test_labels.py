@@ -153,14 +153,19 @@ def test_an_abstention_is_a_missing_label_and_hides_no_other(
 ) -> None:
     annotate(store, response, "automatic", None, "second", abstain_reason="not English")
     assert label(small, store, response) == (None, "second", "automatic")
-    annotate(store, response, "judge", None, "panel", abstain_reason="no majority")
-    assert label(small, store, response) == (None, "panel", "judge")
-    annotate(store, response, "judge", "failure", "judge:b")
-    assert label(small, store, response) == ("failure", "judge:b", "judge")
     annotate(store, response, "judge", None, "judge:b", abstain_reason="unreadable")
-    assert label(small, store, response) == (None, "panel", "judge")
+    assert label(small, store, response)[0] is None
     annotate(store, response, "automatic", "answer", "first")
     assert label(small, store, response) == ("answer", "first", "automatic")
+
+
+def test_what_the_panel_disagrees_on_waits_for_people(small: SmallStudy, store: Store, response: str) -> None:
+    annotate(store, response, "automatic", "answer", "first")
+    annotate(store, response, "judge", "failure", "judge:b")
+    annotate(store, response, "judge", None, "panel", abstain_reason="no majority")
+    assert label(small, store, response) == (None, "panel", "judge")
+    annotate(store, response, "imported", "refusal", "a file")
+    assert label(small, store, response) == ("refusal", "a file", "imported")
 
 
 def test_what_is_taken_out_of_the_plan_counts_no_more(small: SmallStudy, store: Store, response: str) -> None:

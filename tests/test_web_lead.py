@@ -28,7 +28,9 @@ def text_of(page: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", page).split())
 
 
-def judge(store: Store, categories: dict[str, str], *, name: str = "test", kind: str = "automatic") -> None:
+def judge(
+    store: Store, categories: dict[str, str], *, name: str = "offline", kind: str = "automatic"
+) -> None:
     with store.writing() as connection:
         write_annotations(
             connection,
@@ -61,7 +63,9 @@ def drawn(store: Store) -> list[str]:
 @pytest.fixture
 def team(small: SmallStudy, store: Store) -> Team:
     fill(small, store)
-    small.change("study.yaml", "annotators: []\n", "annotators: []\nlabelling: {annotators: 1, batch: 104}\n")
+    small.change(
+        "study.yaml", "annotators: []\n", "annotators: [offline]\nlabelling: {annotators: 1, batch: 104}\n"
+    )
     return make_team(small, store)
 
 

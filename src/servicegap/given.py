@@ -3,8 +3,8 @@
 The label that counts is, in this order: the gold label of people, an imported one, the panel's, a judge's, an
 automatic annotator's, the provider's. Of judges and annotators only those of the plan count, in the plan's
 order: one taken out of study.yaml leaves its labels in the database, and no trace in the results. An
-abstention hides no label: it stands only where nobody of all these gave a category. One annotator's latest
-label is its label.
+abstention hides no label, it stands only where nobody of all these gave a category; but what the panel
+disagrees on is left to people. One annotator's latest label is its label.
 
 Not here: single people's labels (labelling/), which count once people have settled on them.
 """
@@ -88,7 +88,8 @@ def labels_that_count(given: Given) -> pl.DataFrame:
             ["response", "annotator", "kind"], keep="first", maintain_order=True
         )
         planned = (
-            own.with_columns(abstained=pl.col("category").is_null())
+            # Judges that disagree are for people to settle: no other label is guessed in the panel's place.
+            own.with_columns(abstained=pl.col("category").is_null() & (pl.col("annotator") != PANEL))
             .sort("abstained", "rank", "id", descending=[False, False, True])
             .unique("response", keep="first", maintain_order=True)
         )

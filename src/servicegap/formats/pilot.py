@@ -110,7 +110,8 @@ def _read(file: Path) -> list[_Row]:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: cannot be read as UTF-8 text: {error}") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
+    # Strict: a quote that is never closed is told, wherever the file ends.
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
     if missing:
         raise InputError(f"{file}:1: columns missing: {', '.join(missing)}; is this the pilot's file?")

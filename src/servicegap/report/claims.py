@@ -162,8 +162,10 @@ def _model_notices(results: Results) -> list[tuple[str, str]]:
 
 def _run_summary(results: Results, run: Run) -> RunSummary:
     gaps = planned_gaps(results, run)
+    name = run_name(run, results.runs)
     return RunSummary(
-        heading=sentence_start(run_name(run, results.runs)),
+        # A model's own name stays as it is written.
+        heading=name if run.model else sentence_start(name),
         lead=_lead(results, gaps),
         sentences=[
             Sentence(str(gap.group), verdict(gap, results.level), _sentence(results, run, gap))
