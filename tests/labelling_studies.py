@@ -122,6 +122,8 @@ class Labelled:
 
 def make(small: SmallStudy, store: Store, samples: int = 1) -> Labelled:
     small.change("study.yaml", "samples: 2", f"samples: {samples}")
+    # Whoever labels in `SmallStudy.answer`: only annotators of the plan count.
+    small.change("study.yaml", "annotators: []", "annotators: [coder]")
 
     def answer(call: Call, signal: Signal, template: Template) -> Answer | None:
         if template.id not in TEMPLATES or signal.commonness == "rare":

@@ -7,15 +7,14 @@ from dataclasses import replace
 import pytest
 from labelling_studies import NOON, TOTAL, Labelled
 
-from servicegap.codebook import load_codebook
+from servicegap.codebook import codebook_of, load_codebook
 from servicegap.errors import DataError
-from servicegap.labelling.adjudication import adjudicate, disputes, next_dispute
+from servicegap.labelling.adjudication import adjudicate, disputes
 from servicegap.labelling.people import Person, find_person, note_background
 from servicegap.labelling.practice import answer_practice, practice_items, practice_left
 from servicegap.labelling.progress import labels_by, pause_due, progress_of_all, standing
 from servicegap.labelling.ratings import read_ratings
 from servicegap.labelling.record import flag, save_label, skip, undo
-from servicegap.labelling.rounds import codebook_of
 from servicegap.labelling.slots import Item
 from servicegap.tables import ADJUDICATIONS, FLAGS, SLOTS
 
@@ -236,7 +235,7 @@ def test_a_disagreement_is_settled_by_a_third(labelled: Labelled, ann: Person, b
     assert len(labelled.gold()) == TOTAL - 1
     adjudicate(labelled.store, judge, response, "refusal", "it says no", at=NOON)
     assert labelled.gold()[response] == ("refusal", "adjudicated")
-    assert next_dispute(labelled.study, labelled.store, person=judge) is None
+    assert disputes(labelled.study, labelled.store, person=judge) == []
     adjudicate(labelled.store, judge, response, "failure", None, at=NOON)
     assert labelled.gold()[response] == ("failure", "adjudicated")
     assert [row["category"] for row in labelled.rows(ADJUDICATIONS)] == ["refusal", "failure"]

@@ -11,7 +11,7 @@ import pytest
 from conftest import Ended
 from labelling_studies import NOON, TOTAL, Labelled
 
-from servicegap.codebook import BUILT_IN
+from servicegap.codebook import BUILT_IN, codebook_of
 from servicegap.errors import DataError, InputError
 from servicegap.labelling.people import (
     LOCAL,
@@ -24,7 +24,7 @@ from servicegap.labelling.people import (
     person_of_token,
     revoke,
 )
-from servicegap.labelling.rounds import codebook_of, current_round, ensure_round, open_round
+from servicegap.labelling.rounds import current_round, ensure_round, open_round
 from servicegap.labels import people_labels, sampling_chances
 from servicegap.store import Store
 from servicegap.tables import PEOPLE, ROUND_ITEMS, ROUNDS, SLOTS

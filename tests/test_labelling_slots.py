@@ -22,7 +22,7 @@ from servicegap.labelling.people import Person, revoke
 from servicegap.labelling.record import save_label, skip, undo
 from servicegap.labelling.rounds import ensure_round, open_round
 from servicegap.labelling.silent_gold import checked
-from servicegap.labelling.slots import Item, give_back, next_item, peek_items
+from servicegap.labelling.slots import Item, give_back, next_item
 from servicegap.store import open_store
 from servicegap.tables import ANNOTATIONS, PROMPTS, ROUND_ITEMS, SLOTS
 
@@ -59,10 +59,11 @@ def test_everyone_labels_each_response_once_in_an_order_of_their_own(labelled: L
 
 def test_the_same_person_would_see_the_same_order(labelled: Labelled) -> None:
     ann = labelled.person("ann")
-    shown = [item.response for item in peek_items(labelled.study, labelled.store, ann, n=8, at=NOON)]
-    assert give_back(labelled.store, ann) == 8
-    again = [item.response for item in peek_items(labelled.study, labelled.store, ann, n=8, at=NOON + 5)]
-    assert again == shown
+    for number in range(8):
+        item = labelled.shown(ann, NOON + 10 * number)
+        assert give_back(labelled.store, ann) == 1
+        assert labelled.shown(ann, NOON + 10 * number + 5) == item
+        labelled.save(ann, item)
 
 
 def test_batches_are_finished_one_after_another(labelled: Labelled) -> None:
@@ -80,45 +81,36 @@ def test_what_is_held_is_shown_again_until_it_is_saved(labelled: Labelled) -> No
     assert labelled.shown(ann).response != item.response
 
 
-def test_items_taken_ahead_keep_their_order(labelled: Labelled) -> None:
-    ann = labelled.person("ann")
-    ahead = peek_items(labelled.study, labelled.store, ann, n=5, at=NOON)
-    assert len({item.response for item in ahead}) == 5
-    assert peek_items(labelled.study, labelled.store, ann, n=3, at=NOON + 1) == ahead[:3]
-    for number, item in enumerate(ahead):
-        assert labelled.shown(ann, NOON + 2 + number) == item
-        labelled.save(ann, item)
-    template = templates(labelled)
-    assert all(template[one.prompt] != template[other.prompt] for one, other in pairwise(ahead))
-
-
 def test_an_ended_lease_is_free_for_others_and_only_then(labelled: Labelled) -> None:
     labelled.plan("{annotators: 1, lease_minutes: 15}")
     ann, ben = labelled.person("ann"), labelled.person("ben")
-    held = peek_items(labelled.study, labelled.store, ann, n=TOTAL, at=NOON)
-    assert len(held) == TOTAL
+    labelled.label_all(ann, most=TOTAL - 1)
+    held = labelled.shown(ann)
     assert labelled.next(ben, NOON + 14 * 60) is None
     late = labelled.shown(ben, NOON + 16 * 60)
-    assert late.response in {item.response for item in held}
+    assert late.response == held.response
     with pytest.raises(
         DataError, match=f"{late.response}: not yours to label in the pass 'whole'; it was given"
     ):
         labelled.save(ann, late)
-    # What nobody took is still theirs.
-    [other, *_] = [item for item in held if item.response != late.response]
-    assert labelled.save(ann, other) > 0
 
 
-def test_a_closed_browser_gives_back_what_it_held(labelled: Labelled) -> None:
+def test_after_its_lease_a_response_is_still_theirs_while_nobody_took_it(labelled: Labelled) -> None:
+    ann = labelled.person("ann")
+    held = labelled.shown(ann)
+    assert labelled.save(ann, held, at=NOON + 60 * 60) > 0
+
+
+def test_whoever_leaves_gives_back_what_they_held(labelled: Labelled) -> None:
     labelled.plan("{annotators: 1}")
     ann, ben = labelled.person("ann"), labelled.person("ben")
-    held = peek_items(labelled.study, labelled.store, ann, n=TOTAL, at=NOON)
+    labelled.label_all(ann, most=TOTAL - 1)
+    held = labelled.shown(ann)
     assert labelled.next(ben) is None
-    assert give_back(labelled.store, ann, responses=[held[0].response]) == 1
-    assert labelled.shown(ben).response == held[0].response
-    assert give_back(labelled.store, ann) == TOTAL - 1
+    assert give_back(labelled.store, ann) == 1
+    assert labelled.shown(ben).response == held.response
     revoke(labelled.store, "ben")
-    assert {row["person"] for row in labelled.rows(SLOTS)} == {None}
+    assert labelled.shown(ann).response == held.response
 
 
 def test_names_are_masked_in_the_quality_pass_alone(labelled: Labelled) -> None:

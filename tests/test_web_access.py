@@ -17,8 +17,9 @@ from web_studies import HOST, Team, add_ready, alone, fill, make_team
 from servicegap.errors import InputError
 from servicegap.labelling.people import ROLES, Person, add_person, find_person, revoke
 from servicegap.labelling.rounds import current_round
+from servicegap.labelling.slots import next_item
 from servicegap.store import Store
-from servicegap.tables import ANNOTATIONS, METADATA
+from servicegap.tables import ANNOTATIONS, METADATA, SLOTS
 from servicegap.web.guards import HEADERS, Attempts
 from servicegap.web.server import plan_access
 
@@ -210,7 +211,13 @@ def test_an_encrypted_link_gives_a_cookie_for_encrypted_connections_alone(team: 
 def test_leaving_and_coming_back(team: Team) -> None:
     client = team.client("annotator")
     assert client.get("/").status_code == 200
+    person = find_person(team.store, "annotator")
+    assert person is not None
+    assert next_item(team.app.state.site.study, team.store, person, at=0.0) is not None
     assert 'servicegap=""' in client.post("/leave").headers["set-cookie"]
+    # What was held is free for others.
+    with team.store.reading() as connection:
+        assert set(connection.execute(sa.select(SLOTS.c.person)).scalars()) == {None}
     assert team.client("annotator").get("/").status_code == 200
 
 

@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from conftest import SmallStudy
 from web_studies import Team, add_ready, fill, make_team
 
+from servicegap.codebook import codebook_of
 from servicegap.label_plan import write_target
 from servicegap.labelling.people import find_person
 from servicegap.labelling.record import save_label
-from servicegap.labelling.rounds import codebook_of, current_round, open_round
+from servicegap.labelling.rounds import current_round, open_round
 from servicegap.labelling.silent_gold import cases_of
 from servicegap.labelling.slots import next_item
 from servicegap.records import Annotation, Category

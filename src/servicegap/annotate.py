@@ -27,7 +27,7 @@ from servicegap.annotators.unlabelled import (
     unlabelled,
 )
 from servicegap.arrivals import Watch
-from servicegap.codebook import Codebook, load_codebook
+from servicegap.codebook import codebook_of
 from servicegap.records import Annotation
 from servicegap.store import Store
 from servicegap.study import Study, now, only_one
@@ -60,7 +60,7 @@ def annotate(
     ModelError
         If a judge could not be asked to the end; all that it answered is kept.
     """
-    codebook = _codebook(study)
+    codebook = codebook_of(study)
     with only_one(study, "annotator", store):
         done = [_annotate(store, "provider", "1", blocked, lambda row: _by_provider(row, codebook.hash))]
         for name in study.plan.annotators:
@@ -72,20 +72,20 @@ def annotate(
 
 def annotate_with(study: Study, store: Store, annotator: Annotator) -> Annotated:
     """Let one annotator label what it has not labelled yet."""
-    label = _labeller(annotator, read_mask(store), _codebook(study).hash)
+    label = _labeller(annotator, read_mask(store), codebook_of(study).hash)
     return _annotate(store, annotator.name, annotator.version, answered, label)
 
 
 def estimate_judges(study: Study, store: Store) -> list[Cost]:
     """Say about what each judge would cost on the responses that are there; asks nothing."""
-    return [run.cost() for run in judge_runs(study, store, _codebook(study))]
+    return [run.cost() for run in judge_runs(study, store, codebook_of(study))]
 
 
 def count_unlabelled(study: Study, store: Store) -> int:
     """Count the answers that an annotator or a judge of the plan has not looked at yet."""
     annotators: list[Named] = [create_annotator(name, study.folder) for name in study.plan.annotators]
     if study.plan.judges:
-        annotators += judges_of(study, _codebook(study))
+        annotators += judges_of(study, codebook_of(study))
     with store.reading() as connection:
         return sum(
             connection.execute(
@@ -93,11 +93,6 @@ def count_unlabelled(study: Study, store: Store) -> int:
             ).scalar_one()
             for each in annotators
         )
-
-
-def _codebook(study: Study) -> Codebook:
-    own = study.folder / "codebook.yaml"
-    return load_codebook(own if own.is_file() else None)
 
 
 def _annotate(store: Store, annotator: str, version: str, wanted: Wanted, label: LabelRow) -> Annotated:

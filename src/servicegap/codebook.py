@@ -6,16 +6,20 @@ annotator and judge models all work from the same text. Not here: how labels are
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
 from servicegap.errors import InputError
 from servicegap.records import CATEGORIES, Category, content_hash
+
+if TYPE_CHECKING:
+    from servicegap.study import Study
 
 BUILT_IN = Path(__file__).with_name("codebook.yaml")
 
@@ -121,6 +125,26 @@ class Codebook:
                 raise InputError(f"No answer to the question {step!r}: {questions[step].question}")
             step = questions[step].if_yes if answers[step] else questions[step].if_no
         return cast(Category, step)
+
+
+def codebook_of(study: Study) -> Codebook:
+    """Return the codebook that a study is labelled by: its own ``codebook.yaml``, or the built-in one.
+
+    Raises
+    ------
+    InputError
+        As in :func:`load_codebook`.
+    """
+    own = study.folder / "codebook.yaml"
+    path = own if own.is_file() else BUILT_IN
+    changed = path.stat()
+    return _read_once(path, changed.st_mtime_ns, changed.st_size)
+
+
+@functools.lru_cache(maxsize=8)
+def _read_once(path: Path, _changed: int, _size: int) -> Codebook:
+    # Every page asks for it and reading takes a tenth of a second, so a file is read once until it changes.
+    return load_codebook(path)
 
 
 def load_codebook(path: Path | None = None) -> Codebook:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from servicegap.counting import prompts
 from servicegap.errors import DataError
-from servicegap.given import Given, labels_that_count, read_given
+from servicegap.given import Given, labels_that_count, plan_order, read_given
 from servicegap.records import CATEGORIES, CONTROL, Category, Labels
 from servicegap.store import Store
 from servicegap.study import Study
@@ -191,6 +191,14 @@ def people_labels(store: Store) -> pl.DataFrame:
         .join(chances, on="response", how="left")
         .sort("response")
     )
+
+
+def planned_scores(study: Study, store: Store) -> pl.DataFrame:
+    """Return `automatic_scores` by the annotators and judges of the plan, whose labels count first, first."""
+    order = plan_order(study)
+    scores = automatic_scores(store).filter(pl.col("annotator").is_in(list(order)))
+    rank = pl.col("annotator").replace_strict(order, return_dtype=pl.Int64)
+    return scores.sort(rank, maintain_order=True)
 
 
 def automatic_scores(store: Store, among: sa.Select[tuple[str]] | None = None) -> pl.DataFrame:

@@ -200,17 +200,6 @@ class Annotation:
     active_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GoldLabel:
-    """The consensus of people on one response."""
-
-    response: str
-    category: Category
-    source: Literal["unanimous", "adjudicated", "single"]
-    created: str
-    round: int | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """One figure with its uncertainty; rates and gaps are proportions (0 to 1), not points.

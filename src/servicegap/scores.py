@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from servicegap.correction.crossfit import own_label_problems
-from servicegap.given import plan_order
-from servicegap.labels import automatic_scores, people_labels, sampling_chances
+from servicegap.labels import people_labels, planned_scores, sampling_chances
 from servicegap.records import CATEGORIES, OUTCOMES
 from servicegap.store import Store
 from servicegap.study import Study
@@ -65,11 +64,7 @@ def with_scores(study: Study, store: Store, frame: pl.DataFrame) -> Judged:
     """
     there = frame.select("response")
     people = people_labels(store).join(there, on="response", how="semi")
-    scores = (
-        automatic_scores(store)
-        .filter(pl.col("annotator").is_in(list(plan_order(study))))
-        .join(there, on="response", how="semi")
-    )
+    scores = planned_scores(study, store).join(there, on="response", how="semi")
     if not people.height or not scores.height:
         return Judged(frame, None, None, False, ())
     known = people.filter(pl.col("probability") > 0)
@@ -135,7 +130,7 @@ def choose_annotator(scores: pl.DataFrame, people: pl.DataFrame) -> tuple[str | 
     Parameters
     ----------
     scores : polars.DataFrame
-        As :func:`servicegap.labels.automatic_scores` gives them, with each response's ``template``.
+        As :func:`servicegap.labels.planned_scores` gives them, with each response's ``template``.
     people : polars.DataFrame
         People's labels: ``response, category``.
 

@@ -19,7 +19,6 @@ from servicegap.annotator_check.measured import Measured, confusion_sums, kappas
 from servicegap.annotator_check.people import (
     Responses,
     WhichLabels,
-    read_mask,
     read_people,
     read_texts,
 )
@@ -27,6 +26,7 @@ from servicegap.annotator_check.swapping import MOST_RESPONSES, Judge, swap_name
 from servicegap.annotators import create_annotator
 from servicegap.annotators.fitted import NAME as FITTED
 from servicegap.annotators.fitted import FittedAnnotator
+from servicegap.annotators.study_mask import read_mask
 from servicegap.correction.annotator_errors import annotator_errors
 from servicegap.correction.post_stratification import effective_number, jeffreys
 from servicegap.disparity.cells import Floats

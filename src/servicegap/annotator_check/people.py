@@ -10,7 +10,6 @@ from typing import Literal
 import polars as pl
 import sqlalchemy as sa
 
-from servicegap.annotators import SignalMask
 from servicegap.counting import latest, planned
 from servicegap.labels import people_labels
 from servicegap.store import Store
@@ -104,10 +103,3 @@ def read_people(store: Store, labels: WhichLabels, among: Responses | None = Non
         .with_columns(source=pl.lit("imported"), chance=pl.lit(None, dtype=pl.Float64))
     )
     return pl.concat([gold, imported.select(gold.columns)]).sort("response")
-
-
-def read_mask(store: Store) -> SignalMask:
-    """Return the mask of a study's signals."""
-    with store.reading() as connection:
-        signals = connection.execute(sa.select(SIGNALS.c.text).where(SIGNALS.c.group.is_not(None)))
-        return SignalMask(signals.scalars().all())

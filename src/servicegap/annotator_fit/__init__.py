@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from servicegap import __version__
 from servicegap.annotate import annotate_with
-from servicegap.annotator_check.people import WhichLabels, read_mask, read_people, read_texts
+from servicegap.annotator_check.people import WhichLabels, read_people, read_texts
 from servicegap.annotator_fit.card import Card
 from servicegap.annotator_fit.comparison import compare
 from servicegap.annotators.fitted import FittedModels, fitted_folder, load_fitted, save_fitted
 from servicegap.annotators.learning import Lessons, learn, lesson_problems, require_scikit_learn
 from servicegap.annotators.offline import OfflineAnnotator
+from servicegap.annotators.study_mask import read_mask
 from servicegap.annotators.text_model import TextModel
 from servicegap.annotators.unlabelled import Annotated
 from servicegap.correction.crossfit import CrossFitted, crossfit_scores

@@ -32,9 +32,9 @@ def export() -> None:
 @_masked
 def export_label_studio(folder: Path, out: Path, config: Path | None, mask_signals: bool) -> None:
     """Write tasks for Label Studio, automatic labels as predictions."""
+    from servicegap.codebook import codebook_of
     from servicegap.formats.label_studio import labelling_config, tasks
     from servicegap.formats.outside_labels import responses_to_label
-    from servicegap.labelling.rounds import codebook_of
     from servicegap.study import open_study, write_json_whole, write_text_whole
 
     study = open_study(folder)
@@ -51,9 +51,9 @@ def export_label_studio(folder: Path, out: Path, config: Path | None, mask_signa
 @_masked
 def export_prodigy(folder: Path, out: Path, mask_signals: bool) -> None:
     """Write tasks for Prodigy, one a line."""
+    from servicegap.codebook import codebook_of
     from servicegap.formats.outside_labels import responses_to_label
     from servicegap.formats.prodigy import tasks
-    from servicegap.labelling.rounds import codebook_of
     from servicegap.study import open_study, write_text_whole
 
     study = open_study(folder)

@@ -14,13 +14,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from servicegap.codebook import codebook_of
 from servicegap.errors import InputError
 from servicegap.labelling.consensus import settle
 from servicegap.labelling.order import shuffled
-from servicegap.labelling.rounds import codebook_of, read_current_round
+from servicegap.labelling.rounds import read_current_round
 from servicegap.labelling.texts import Text, masked, read_texts
 from servicegap.labelling.turns import in_turn
-from servicegap.labels import automatic_scores
+from servicegap.labels import planned_scores
 from servicegap.records import Annotation, Category
 from servicegap.store import Store, latest_responses, write_annotations
 from servicegap.study import Study, now
@@ -86,7 +87,8 @@ def responses_to_label(study: Study, store: Store, *, mask_signals: bool = False
         In an order in which variants of one template are apart, the same in every call.
     """
     codebook = codebook_of(study)
-    scores = {row["response"]: row for row in automatic_scores(store).iter_rows(named=True)}
+    first = planned_scores(study, store).unique("response", keep="first")
+    scores = {row["response"]: row for row in first.iter_rows(named=True)}
     with store.reading() as connection:
         opened = read_current_round(connection)
         if opened is None:

@@ -20,7 +20,7 @@ from servicegap.errors import DataError
 from servicegap.label_plan.allocation import chances, draw
 from servicegap.label_plan.outlook import PlannedGap, combined, strata_of, uncertainty_of, urgency_of
 from servicegap.labelling.population import read_population
-from servicegap.labels import automatic_scores, labelled_responses, people_labels, sampling_chances
+from servicegap.labels import labelled_responses, people_labels, planned_scores, sampling_chances
 from servicegap.records import CATEGORIES
 from servicegap.runs import NEUTRAL, by_run, primary_rows
 from servicegap.scores import choose_annotator, label_of, score_of
@@ -184,7 +184,7 @@ def read_target(store: Store) -> float | None:
 
 def _situation(study: Study, store: Store) -> _Situation:
     plan = study.plan.plan
-    scores = automatic_scores(store)
+    scores = planned_scores(study, store)
     people = people_labels(store)
     frame = labelled_responses(study, store).drop("category", "annotator", "kind", "annotator_version")
     templates = frame.select("response", "template")

@@ -14,11 +14,12 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from servicegap.codebook import codebook_of
 from servicegap.errors import DataError
 from servicegap.labelling.composition import compose
 from servicegap.labelling.consensus import Labels, read_labels, settle
 from servicegap.labelling.people import Person
-from servicegap.labelling.rounds import codebook_of, stamp
+from servicegap.labelling.rounds import stamp
 from servicegap.labelling.texts import read_texts
 from servicegap.labelling.turns import in_turn
 from servicegap.records import CATEGORIES, Category
@@ -70,11 +71,6 @@ def disputes(study: Study, store: Store, *, person: Person) -> list[Dispute]:
         for response, reason in undecided.items()
         if response in texts and _may_decide(person.name, _labellers(given.labels[response]), judges)
     ]
-
-
-def next_dispute(study: Study, store: Store, *, person: Person) -> Dispute | None:
-    """Return the first of `disputes`, None if there is none."""
-    return next(iter(disputes(study, store, person=person)), None)
 
 
 def adjudicate(

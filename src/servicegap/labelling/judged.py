@@ -6,8 +6,9 @@ Not here: the judges and their panel (servicegap.annotators).
 from __future__ import annotations
 
 from servicegap.annotators.panel import disagreements
+from servicegap.codebook import codebook_of
 from servicegap.labelling.population import read_population
-from servicegap.labelling.rounds import codebook_of, settled_responses
+from servicegap.labelling.rounds import settled_responses
 from servicegap.store import Store
 from servicegap.study import Study
 

@@ -6,7 +6,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from servicegap.errors import DataError
-from servicegap.labels import automatic_scores, labelled_responses
+from servicegap.labels import labelled_responses, planned_scores
 from servicegap.store import Store, latest_responses
 from servicegap.study import Study
 from servicegap.templates.checks import flagged_words
@@ -28,7 +28,7 @@ def read_population(study: Study, store: Store) -> pl.DataFrame:
         If there is none.
     """
     planned = labelled_responses(study, store).select("response", "template", "group")
-    automatic = automatic_scores(store).unique("response", keep="first", maintain_order=True)
+    automatic = planned_scores(study, store).unique("response", keep="first", maintain_order=True)
     found = (
         planned.join(_texts(store), on="response", how="inner")
         .join(automatic.select("response", automatic="category"), on="response", how="left")

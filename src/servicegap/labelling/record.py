@@ -13,11 +13,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
+from servicegap.codebook import codebook_of
 from servicegap.errors import DataError
 from servicegap.labelling.consensus import WITHDRAWN, settle
 from servicegap.labelling.mistakes import label_mistakes
 from servicegap.labelling.people import Person
-from servicegap.labelling.rounds import codebook_of, ensure_round, read_round, stamp
+from servicegap.labelling.rounds import ensure_round, read_round, stamp
 from servicegap.labelling.slots import Item, next_item
 from servicegap.labelling.turns import in_turn
 from servicegap.records import Annotation, Category, Harm, Pass

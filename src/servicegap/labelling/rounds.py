@@ -6,11 +6,9 @@ one when there is to be one; labels of earlier rounds stay.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from servicegap.codebook import BUILT_IN, Codebook, load_codebook
+from servicegap.codebook import codebook_of
 from servicegap.errors import DataError
 from servicegap.labelling.consensus import settle_round
 from servicegap.labelling.order import shuffled
@@ -49,20 +47,6 @@ class Round:
     def passes(self) -> tuple[Pass, ...]:
         """The passes in their order: all at once, or first how good the answer is, then whether it harms."""
         return ("quality", "harm") if self.plan.mask_signals else ("whole",)
-
-
-def codebook_of(study: Study) -> Codebook:
-    """Return the codebook that a study is labelled by: its own, or the built-in one."""
-    own = study.folder / "codebook.yaml"
-    path = own if own.is_file() else BUILT_IN
-    changed = path.stat()
-    return _read_codebook(path, changed.st_mtime_ns, changed.st_size)
-
-
-@functools.lru_cache(maxsize=8)
-def _read_codebook(path: Path, _changed: int, _size: int) -> Codebook:
-    # Every page asks for it and reading takes a tenth of a second, so a file is read once until it changes.
-    return load_codebook(path)
 
 
 def stamp(at: float) -> str:

@@ -7,16 +7,15 @@ and shuffled within a batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from servicegap.codebook import Codebook
+from servicegap.codebook import Codebook, codebook_of
 from servicegap.labelling.candidates import Candidate, find_candidate, last_labelled
 from servicegap.labelling.people import Person
-from servicegap.labelling.rounds import Round, codebook_of, ensure_round
+from servicegap.labelling.rounds import Round, ensure_round
 from servicegap.labelling.texts import masked, read_texts
 from servicegap.labelling.turns import in_turn
 from servicegap.records import Pass
@@ -24,7 +23,7 @@ from servicegap.store import Store
 from servicegap.study import Study
 from servicegap.tables import ROUND_ITEMS, SLOTS
 
-# What one request takes is told apart by so many seconds, so that it stays in its order.
+# What is held is told apart by so many seconds, so that it stays in its order.
 _APART = 1e-5
 
 
@@ -62,36 +61,28 @@ def next_item(study: Study, store: Store, person: Person, *, at: float) -> Item 
     Item or None
         None = nothing is left for this person.
     """
-    return next(iter(peek_items(study, store, person, n=1, at=at)), None)
-
-
-def peek_items(study: Study, store: Store, person: Person, *, n: int, at: float) -> list[Item]:
-    """Return the next `n` items of a person, all of which they hold from now; the first is `next_item`."""
     now_open, codebook = ensure_round(study, store), codebook_of(study)
     if now_open.closed:
-        return []
+        return None
     # Who holds what may be forgotten in a crash of the database; a label may not.
     with in_turn(store, durable=False) as connection:
         held = _renewed(connection, now_open, person, at)
         while True:
-            while len(held) < n:
-                last = held[-1] if held else last_labelled(connection, now_open, person)
+            if not held:
+                last = last_labelled(connection, now_open, person)
                 found = find_candidate(connection, now_open, person, at, last)
                 if found is None:
-                    break
-                _take(connection, now_open, person, found, at + len(held) * _APART)
-                held.append(found)
-            items = _items(connection, now_open, held[:n], codebook)
-            shown = {item.response for item in items}
-            gone = [slot.response for slot in held[:n] if slot.response not in shown]
-            if not gone:
-                return items
-            _drop(connection, now_open, gone)
-            held = [slot for slot in held if slot.response not in gone]
+                    return None
+                _take(connection, now_open, person, found, at)
+                held = [found]
+            item = _item(connection, now_open, held[0], codebook)
+            if item is not None:
+                return item
+            _drop(connection, now_open, held.pop(0).response)
 
 
-def give_back(store: Store, person: Person, *, responses: Sequence[str] | None = None) -> int:
-    """Let others have what a person holds and has not labelled: all, or these responses.
+def give_back(store: Store, person: Person) -> int:
+    """Let others have what a person holds and has not labelled, as when they leave.
 
     Returns
     -------
@@ -99,20 +90,17 @@ def give_back(store: Store, person: Person, *, responses: Sequence[str] | None =
         How many slots were given back.
     """
     held = sa.and_(SLOTS.c.person == person.name, SLOTS.c.done.is_(False))
-    if responses is not None:
-        held = sa.and_(held, SLOTS.c.response.in_(responses))
     with in_turn(store) as connection:
         return connection.execute(sa.update(SLOTS).where(held).values(person=None, taken=None)).rowcount
 
 
 def _renewed(connection: Connection, now_open: Round, person: Person, at: float) -> list[Candidate]:
     """Return what the person holds, in the order in which it was taken, with new leases."""
-    # Theirs even after the lease, as long as nobody else took it.
-    mine = sa.and_(SLOTS.c.person == person.name, SLOTS.c.done.is_(False))
+    # Theirs even after the lease, as long as nobody else took it; more than one after undoing a label.
+    mine = (SLOTS.c.person == person.name, SLOTS.c.done.is_(False), SLOTS.c.round == now_open.id)
     held = [
         Candidate(row.response, row._mapping["pass"], row.k, row.batch)
-        for row in connection.execute(sa.select(SLOTS).where(mine).order_by(SLOTS.c.taken))
-        if row.round == now_open.id
+        for row in connection.execute(sa.select(SLOTS).where(*mine).order_by(SLOTS.c.taken))
     ]
     for place, slot in enumerate(held):
         _take(connection, now_open, person, slot, at + place * _APART)
@@ -129,43 +117,27 @@ def _take(connection: Connection, now_open: Round, person: Person, slot: Candida
         connection.execute(sa.insert(SLOTS).values(row))
 
 
-def _drop(connection: Connection, now_open: Round, responses: Sequence[str]) -> None:
-    """Ask no more about responses whose prompts the design no longer has: there is nothing to show."""
-    gone = (SLOTS.c.round == now_open.id, SLOTS.c.response.in_(responses), SLOTS.c.done.is_(False))
+def _drop(connection: Connection, now_open: Round, response: str) -> None:
+    """Ask no more about a response whose prompt the design no longer has: there is nothing to show."""
+    gone = (SLOTS.c.round == now_open.id, SLOTS.c.response == response, SLOTS.c.done.is_(False))
     connection.execute(sa.delete(SLOTS).where(*gone))
 
 
-def _items(
-    connection: Connection, now_open: Round, held: Sequence[Candidate], codebook: Codebook
-) -> list[Item]:
-    responses = [slot.response for slot in held]
-    texts = read_texts(connection, responses, codebook)
-    folded = set(
-        connection.execute(
-            sa.select(ROUND_ITEMS.c.response).where(
-                ROUND_ITEMS.c.round == now_open.id,
-                ROUND_ITEMS.c.response.in_(responses),
-                ROUND_ITEMS.c.folded.is_(True),
-            )
-        ).scalars()
+def _item(connection: Connection, now_open: Round, slot: Candidate, codebook: Codebook) -> Item | None:
+    """Return what is shown of a slot, None where its text is gone."""
+    text = read_texts(connection, [slot.response], codebook).get(slot.response)
+    if text is None:
+        return None
+    if slot.pass_ == "quality":
+        text = masked(connection, text)
+    this = (ROUND_ITEMS.c.round == now_open.id, ROUND_ITEMS.c.response == slot.response)
+    return Item(
+        round=now_open.id,
+        response=slot.response,
+        pass_=slot.pass_,
+        k=slot.k,
+        prompt=text.prompt,
+        text=text.text,
+        folded=bool(connection.execute(sa.select(ROUND_ITEMS.c.folded).where(*this)).scalar()),
+        masked=slot.pass_ == "quality",
     )
-    items = []
-    for slot in held:
-        if slot.response not in texts:
-            continue
-        text = texts[slot.response]
-        if slot.pass_ == "quality":
-            text = masked(connection, text)
-        items.append(
-            Item(
-                round=now_open.id,
-                response=slot.response,
-                pass_=slot.pass_,
-                k=slot.k,
-                prompt=text.prompt,
-                text=text.text,
-                folded=slot.response in folded,
-                masked=slot.pass_ == "quality",
-            )
-        )
-    return items

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from servicegap.labelling.slots import give_back
 from servicegap.web.access import COOKIE, person_with
 from servicegap.web.pages import render
 from servicegap.web.site import site_of
@@ -46,11 +47,18 @@ async def enter(request: Request) -> Response:
     return await run_in_threadpool(_enter, request)
 
 
-async def leave(_request: Request) -> Response:
-    """Forget on this device who came in; the link works again."""
+def _leave(request: Request) -> Response:
+    token = request.cookies.get(COOKIE)
+    if token and (person := person_with(request, token)) is not None:
+        give_back(site_of(request).store, person)
     response = RedirectResponse("/", 303)
     response.delete_cookie(COOKIE)
     return response
+
+
+async def leave(request: Request) -> Response:
+    """Forget on this device who came in, and let others have what they held; the link works again."""
+    return await run_in_threadpool(_leave, request)
 
 
 routes = [Route("/enter/{token}", enter, methods=["GET"]), Route("/leave", leave, methods=["POST"])]

@@ -14,9 +14,10 @@ import sqlalchemy as sa
 
 from servicegap.agreement import Agreement
 from servicegap.agreement.confusions import Confusion
+from servicegap.codebook import codebook_of
 from servicegap.labelling.adjudication import waiting
 from servicegap.labelling.agreement import PeopleAgreement, measure_agreement
-from servicegap.labelling.rounds import Round, codebook_of
+from servicegap.labelling.rounds import Round
 from servicegap.labelling.texts import Text, read_texts
 from servicegap.store import Store
 from servicegap.study import Study

@@ -7,8 +7,7 @@ from typing import cast
 
 from starlette.requests import Request
 
-from servicegap.codebook import Codebook
-from servicegap.labelling.rounds import codebook_of
+from servicegap.codebook import Codebook, codebook_of
 from servicegap.store import Store
 from servicegap.study import Study
 from servicegap.web.following import LiveAgreement
