@@ -46,6 +46,7 @@ def test_results_have_the_promised_shape_and_no_nan(small: SmallStudy, store: St
         "kind": "imported",
         "annotators": [{"name": "coder", "kind": "imported", "version": "1", "n": 208, "abstained": 0}],
         "correction": [],
+        "judges": [],
     }
     assert results["warnings"] == []
 

@@ -19,12 +19,14 @@ import sqlalchemy as sa
 from conftest import Answer, Ended, SmallStudy
 from fake_server import FakeServer
 
+from servicegap.analyse import analyse
 from servicegap.annotate import annotate, count_unlabelled, estimate_judges
 from servicegap.annotators.judge import Judge
 from servicegap.annotators.judge_prompt import answer_schema
 from servicegap.annotators.judge_run import read_judges
 from servicegap.annotators.panel import Opinion, disagreements, majority
 from servicegap.codebook import load_codebook
+from servicegap.design import build_design
 from servicegap.errors import InputError, ModelError, StudyError
 from servicegap.labels import labelled_responses
 from servicegap.models.weights import known_weights
@@ -147,6 +149,8 @@ def test_what_is_known_of_the_judge_is_kept(small: SmallStudy, store: Store) -> 
     assert known["version"] == judge.version
     assert run["taken"] == {"schema": False, "logprobs": True}
     assert run["served_models"] == ["mock-1-2024 (fp_1)"]
+    results = analyse(small.open(), store, build_design(small.open()))
+    assert results["labels"]["judges"] == [known]
     assert {row.version for row in kept(store)} == {judge.version}
     assert {row.codebook_hash for row in kept(store)} == {CODEBOOK.hash}
     # Prose, as nothing held it to a label: counted abstentions.

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from servicegap import __version__
 from servicegap.annotator_check import checks
+from servicegap.annotators.judge_run import read_judges
 from servicegap.calls import Design
 from servicegap.context import (
     annotators,
@@ -71,6 +72,8 @@ def analyse(study: Study, store: Store, design: Design) -> dict[str, Any]:
             "kind": kind_of_findings(found.estimates) or kind_of_labels(frame),
             "annotators": annotators(frame),
             "correction": corrections(judged, found.estimates),
+            # What each was told and with which settings: a judge's label cannot be read without.
+            "judges": read_judges(store),
         },
         "agreement": agreement_of_people(study, store, plan),
         "annotator_check": checks(study, store, judgements),
@@ -135,6 +138,7 @@ def analyse_table(path: Path, columns: dict[str, str], plan: AnalysisPlan) -> di
             "kind": kind_of_findings(found.estimates) or kind_of_labels(frame),
             "annotators": annotators(frame),
             "correction": _correction_of_table(frame, columns, found),
+            "judges": [],
         },
         "agreement": [],
         "annotator_check": [],
