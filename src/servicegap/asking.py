@@ -21,6 +21,7 @@ from servicegap.errors import ModelError
 from servicegap.models.protocol import CallError, Model, Reply, Request
 from servicegap.records import RETRYABLE, ErrorKind, Response
 from servicegap.study import ModelPlan, now
+from servicegap.time_limit import TimeLimit
 
 #: Waits between tries at one call, in seconds: the first, and the longest.
 BACKOFF_FIRST, BACKOFF_LONGEST = 1.0, 60.0
@@ -121,8 +122,9 @@ async def _ask_all(model: Model, plan: ModelPlan, calls: Sequence[Call], buffer:
     waiting = iter(calls[1:])
 
     async def work() -> None:
+        limit = TimeLimit(plan.timeout)
         for call in waiting:
-            response = await _ask(model, plan, call, plan.retries, buffer.served)
+            response = await _ask(model, plan, call, plan.retries, limit, buffer.served)
             buffer.add(response)
             _end_if_hopeless(plan, buffer, response, max(10, model.concurrency))
 
@@ -175,19 +177,22 @@ def _on_signals(stop: Callable[[], object]) -> Iterator[None]:
 
 
 async def _probe(model: Model, plan: ModelPlan, call: Call, buffer: Buffer) -> None:
-    response = await _ask(model, plan, call, min(plan.retries, 1), buffer.served)
+    limit = TimeLimit(plan.timeout)
+    response = await _ask(model, plan, call, min(plan.retries, 1), limit, buffer.served)
     if call.attempt == 1 and response.error_kind in ("transport", "malformed"):
         raise ModelError(f"{plan.id}: the first call failed: {response.error}")
     buffer.add(response)
 
 
-async def _ask(model: Model, plan: ModelPlan, call: Call, retries: int, served: set[str]) -> Response:
+async def _ask(
+    model: Model, plan: ModelPlan, call: Call, retries: int, limit: TimeLimit, served: set[str]
+) -> Response:
     """Ask one call until it is answered, blocked, or tried often enough."""
     request = Request(call.prompt.text, call.condition, call.seed)
     for trial in range(retries + 1):
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(plan.timeout):
+            with limit:
                 reply = await model.respond(request)
             if reply.served_model:
                 served.add(reply.served_model)

@@ -27,9 +27,12 @@ from servicegap.tables import ANNOTATIONS, JUDGE_CALLS, META, METADATA, PROMPTS,
 
 def _add_what_is_missing(connection: Connection) -> None:
     """Create tables and columns that the database does not have yet; new columns may be null."""
+    names = sa.inspect(connection).get_table_names()
     METADATA.create_all(connection)
     known = sa.inspect(connection)
     for table in METADATA.sorted_tables:
+        if table.name not in names:
+            continue
         there = {column["name"] for column in known.get_columns(table.name)}
         for column in table.columns:
             if column.name not in there:
@@ -46,8 +49,8 @@ def _add_labelling(connection: Connection) -> None:
     connection.execute(sa.update(ANNOTATIONS).values({"pass": "whole"}))
 
 
-#: Migration k brings a database from version k to k + 1; only ever append. On a new database the first
-#: makes everything.
+#: Migration k brings a database from version k to k + 1; only ever append. The first makes everything as it
+#: is now, so a new database needs no other.
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _add_what_is_missing,
     _add_labelling,
@@ -85,7 +88,8 @@ class Store:
         if self.version < len(MIGRATIONS):
             with self.writing() as connection:
                 # Asked again, as another process may have migrated meanwhile.
-                for migrate in MIGRATIONS[self._version(connection) :]:
+                version = self._version(connection)
+                for migrate in MIGRATIONS[version:] if version else MIGRATIONS[:1]:
                     migrate(connection)
                 write_meta(connection, "schema", str(len(MIGRATIONS)))
             self.version = len(MIGRATIONS)

@@ -6,6 +6,7 @@ harsh words in them (checks.py).
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -98,6 +99,17 @@ def load_templates(source: str | Path) -> list[Template]:
     >>> load_templates("neutral")[1].text
     'Dark clouds were coming up, so {name} took [BLANK] along.'
     """
+    if isinstance(source, str) and source in BUILT_IN:
+        return list(_built_in(source))
+    return _read(source)
+
+
+@functools.cache
+def _built_in(name: str) -> tuple[Template, ...]:
+    return tuple(_read(name))
+
+
+def _read(source: str | Path) -> list[Template]:
     read = read_yaml(_path(source))
     entries = validate(TemplateFile, read, also=_repeated_ids(read)).templates
     return [Template(**entry.model_dump()) for entry in entries]
