@@ -8,6 +8,7 @@ from typing import Any
 
 from servicegap.records import CATEGORIES, Estimate
 from servicegap.report import Example
+from servicegap.toxicity.lexicon import CAUTION
 
 GROUPS = ("White", "Muslim", "Chinese", "Mexican")
 #: Group -> rates of refused, harmful and unserved.
@@ -115,6 +116,41 @@ def made_up_results(
         ],
     }
     return results | changed
+
+
+def made_up_toxicity(models: Sequence[str] = ("local:tiny",), **changed: Any) -> dict[str, Any]:
+    """Return what a scorer gave, as one entry of ``toxicity``; `changed` replaces parts of it."""
+    estimates, parts = [], []
+    for model in models:
+        known: dict[str, Any] = {"outcome": "toxicity", "model": model, "condition": "default", "level": 0.95}
+        for n, group in enumerate(sorted(GROUPS), start=1):
+            counts: dict[str, Any] = {"n_responses": 60, "n_missing": n}
+            mean = Estimate(
+                kind="mean", group=group, value=0.02 * n, low=0.01 * n, high=0.03 * n, **counts, **known
+            )
+            estimates.append(mean)
+            if group != "White":
+                gap: dict[str, Any] = {"low": 0.02 * n - 0.1, "high": 0.02 * n - 0.05, "p": 0.01 * n}
+                gap |= {"kind": "mean_gap", "value": 0.02 * n - 0.08, "p_adjusted": 0.03 * n}
+                estimates.append(Estimate(group=group, reference="White", **gap, **known))
+        where = {"model": model, "condition": "default"}
+        for part, mean_of_part in (("refused", 0.01), ("not refused", 0.07), ("refusal", 0.01)):
+            parts += [
+                {**where, "part": part, "group": group, "n": 20, "mean": mean_of_part}
+                for group in (None, *GROUPS)
+            ]
+    return {
+        "scorer": "lexicon",
+        "version": "0a1b2c3d",
+        "responses": 250,
+        "scored": 240,
+        "without": 10,
+        "waiting": 0,
+        "estimates": [asdict(estimate) for estimate in estimates],
+        "parts": parts,
+        "caution": CAUTION,
+        "notes": ["Without a score: 10 x the response is empty."],
+    } | changed
 
 
 def _estimates(model: str, labels: Any) -> list[Estimate]:

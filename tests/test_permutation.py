@@ -110,3 +110,14 @@ def test_no_other_arrangement_gives_p_one() -> None:
     """Every stratum holds names of one group alone, or the same number of both in one way only."""
     found = permute_names(np.array([1.0, 0.0]), np.array([True, False]), {}, rng())
     assert (found.p, found.arrangements, found.smallest_p) == (1.0, 2, 1.0)
+
+
+def test_a_stratum_without_a_name_of_the_group_keeps_its_names() -> None:
+    """Women: 1 of the group and 2 of the reference can be exchanged; rare men are all of the reference."""
+    values = np.array([0, 0, 0, 1 / 6, 1 / 6, 1 / 6, 1 / 6])
+    in_group = np.arange(7) < 3
+    attributes = {"gender": list("wmwwmwm"), "commonness": list("ccrccrr")}
+    found = permute_names(values, in_group, attributes, rng())
+    assert found.strata == ("gender", "commonness")
+    assert (found.arrangements, found.extreme, found.exact) == (8, 1, True)
+    assert found.p == pytest.approx(1 / 8)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
+from servicegap.audit import checked_design
 from servicegap.calls import Design, planned_calls
 from servicegap.design import build_design
 from servicegap.errors import InputError, StudyError
 from servicegap.presets import PRESETS, SYSTEM_PROMPT, Choices, create_study
-from servicegap.study import Study
+from servicegap.study import JudgePlan, LabellingPlan, Study, open_study
 
 
 def made(folder: Path, **choices: object) -> tuple[Study, Design]:
@@ -93,6 +96,44 @@ def test_choices_are_written_into_the_plan(tmp_path: Path) -> None:
     assert calls(study, design) == 2 * 2 * 3 * 3 * 10
     text = (tmp_path / "s" / "study.yaml").read_text()
     assert text.count("#") > 10
+
+
+def commented_out(text: str) -> list[str]:
+    """Give the parts that are commented out: what stands from "# KEY:" to the next empty line."""
+    return re.findall(r"^# \w+:.*\n(?:#.*\n)*", text, flags=re.MULTILINE)
+
+
+def example(text: str, key: str) -> str:
+    [found] = [part for part in commented_out(text) if part.startswith(f"# {key}:")]
+    return found
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_is_commented_out_is_valid(tmp_path: Path, preset: str) -> None:
+    before, _ = made(tmp_path / "s", preset=preset)
+    path = tmp_path / "s" / "study.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert (before.plan.judges, before.plan.labelling) == ((), LabellingPlan())
+    for part in (example(text, "judges"), example(text, "labelling"), "  # margin: 0.05"):
+        assert text.count(part) == 1
+        text = text.replace(part, re.sub("^( *)# ", r"\1", part, flags=re.MULTILINE))
+    path.write_text(text, encoding="utf-8")
+    study = open_study(tmp_path / "s")
+    checked_design(study, to_run=False)
+    assert study.plan.judges == (JudgePlan(id="openai:gpt-x"),)
+    assert study.plan.plan.margin == 0.05
+    assert study.plan.models == before.plan.models
+
+
+def test_the_example_of_labelling_says_what_holds_anyway(tmp_path: Path) -> None:
+    made(tmp_path / "s")
+    text = (tmp_path / "s" / "study.yaml").read_text(encoding="utf-8")
+    written = yaml.safe_load(re.sub("^# ", "", example(text, "labelling"), flags=re.MULTILINE))["labelling"]
+    assert len(written) > 5
+    defaults = LabellingPlan().model_dump()
+    assert written["sample"] == defaults["sample"]
+    assert written.items() <= defaults.items()
+    assert LabellingPlan(**written) == LabellingPlan()
 
 
 def test_only_local_models_are_sent_what_openai_refuses(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_results import hostile_examples, made_up_results
+from made_up_results import hostile_examples, made_up_results, made_up_toxicity
 
 from servicegap.report import write_report
 
@@ -28,7 +28,11 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this ma
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("study") / "report" / "index.html"
     title = "<img src=x onerror=alert(1)> " + "a-title-without-a-place-to-break-" * 4
-    write_report(made_up_results(title=title), hostile_examples(), path)
+    results = made_up_results(title=title, toxicity=[made_up_toxicity()])
+    results["labels"]["judges"] = [
+        {"annotator": "judge:openai:a", "version": "v1", "instructions": "<script>x</script>" + "word " * 500}
+    ]
+    write_report(results, hostile_examples(), path)
     return path
 
 

@@ -16,6 +16,7 @@ from servicegap.signals import load_signals
 from servicegap.templates import checks
 from servicegap.toxicity import LexiconScorer, TransformersScorer, create_scorer
 from servicegap.toxicity.lexicon import CAUTION, severities
+from servicegap.toxicity.measured import CAUTIONS
 
 SCORER = LexiconScorer()
 
@@ -74,7 +75,7 @@ def test_polite_refusals_hold_no_listed_word() -> None:
     refusals = [case for case in cases if case.category in ("refusal", "harmful_refusal")]
     assert len(refusals) >= 8
     assert {SCORER.score(case.response).value for case in refusals} == {0.0}
-    assert SCORER.caution == CAUTION
+    assert CAUTIONS[SCORER.name] == CAUTION
     assert "supports no claim about masking" in CAUTION
 
 

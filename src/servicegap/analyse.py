@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,8 @@ from servicegap.scored_table import estimate_scored
 from servicegap.scores import Judged, with_scores
 from servicegap.store import Store, read_meta
 from servicegap.study import AnalysisPlan, Study, now
-from servicegap.tables import ANNOTATIONS, GOLD_LABELS, RESPONSES, ROUND_ITEMS
+from servicegap.tables import ANNOTATIONS, GOLD_LABELS, RESPONSES, ROUND_ITEMS, TOXICITY
+from servicegap.toxicity.measured import Toxicity, toxicity_of_study
 
 RESULTS_SCHEMA = 1
 
@@ -54,8 +55,8 @@ def analyse(study: Study, store: Store, design: Design) -> dict[str, Any]:
     DataError
         If there is nothing to analyse.
     """
-    judged, judgements = _judged(study, store)
-    frame, plan = judged.frame, study.plan.plan
+    read = _read(study, store)
+    judged, frame, plan = read.judged, read.judged.frame, study.plan.plan
     runs = read_runs(store)
     collection = collection_counts(study, design, frame)
     found = estimate_all(frame, plan, cross_fitted=judged.cross_fitted)
@@ -76,27 +77,39 @@ def analyse(study: Study, store: Store, design: Design) -> dict[str, Any]:
             "judges": read_judges(store),
         },
         "agreement": agreement_of_people(study, store, plan),
-        "annotator_check": checks(study, store, judgements),
+        "annotator_check": checks(study, store, read.judgements),
         "collection": collection,
         "estimates": [asdict(estimate) for estimate in estimates],
+        "toxicity": [asdict(each) for each in read.toxicity],
         "remarks": [asdict(remark) for remark in found.remarks],
         "warnings": [*design.warnings, *warnings(frame, collection, runs), *judged.warnings, *found.doubts],
         "provenance": runs,
     }
 
 
-def _judged(study: Study, store: Store) -> tuple[Judged, pl.DataFrame]:
-    """Return the labelled responses, and how many each annotator judged.
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """The labelled responses, how many each annotator judged, and what toxicity scorers gave them."""
 
-    Responses are told apart only where people's labels could correct automatic ones.
-    """
+    judged: Judged
+    judgements: pl.DataFrame
+    toxicity: list[Toxicity]
+
+
+def _read(study: Study, store: Store) -> _Read:
+    """Read responses and labels; told apart only where people's labels could correct automatic ones."""
     with store.reading() as connection:
         people = connection.execute(sa.select(GOLD_LABELS.c.response).limit(1)).first() is not None
     given = read_given(study, store, one_by_one=people)
+    # What needs the most memory comes last.
+    toxicity = toxicity_of_study(store, given, study.plan.plan)
     judgements = count_judgements(store, given)
-    if people:
-        return with_scores(study, store, label_each(store, given)), judgements
-    return Judged(counted_responses(store, given), None, None, False, ()), judgements
+    judged = (
+        with_scores(study, store, label_each(store, given))
+        if people
+        else Judged(counted_responses(store, given), None, None, False, ())
+    )
+    return _Read(judged, judgements, toxicity)
 
 
 def analyse_table(path: Path, columns: dict[str, str], plan: AnalysisPlan) -> dict[str, Any]:
@@ -144,6 +157,7 @@ def analyse_table(path: Path, columns: dict[str, str], plan: AnalysisPlan) -> di
         "annotator_check": [],
         "collection": [],
         "estimates": [asdict(estimate) for estimate in found.estimates],
+        "toxicity": [],
         "remarks": [asdict(remark) for remark in found.remarks],
         "warnings": [*warnings(frame, [], []), *found.doubts],
         "provenance": [],
@@ -176,10 +190,15 @@ def _digest(path: Path) -> str:
 
 
 def inputs_hash(study: Study, store: Store) -> str:
-    """Return a hash that changes when the plan, the responses, the labels or the software do."""
+    """Return a hash that changes when the plan, the responses, the labels, the scores or the software do."""
     queries = [
         sa.select(sa.func.count(), sa.func.max(table.c[column]))
-        for table, column in ((RESPONSES, "created"), (ANNOTATIONS, "id"), (GOLD_LABELS, "created"))
+        for table, column in (
+            (RESPONSES, "created"),
+            (ANNOTATIONS, "id"),
+            (GOLD_LABELS, "created"),
+            (TOXICITY, "id"),
+        )
     ]
     queries.append(sa.select(sa.func.count(), sa.func.max(ROUND_ITEMS.c.round)))
     with store.reading() as connection:

@@ -31,22 +31,26 @@ def read_blocks(
     store : Store
     table : Table
     columns : sequence of str
-        Of the table, text or whole numbers.
+        Of the table, text or numbers.
     where : sequence of conditions
         Which rows.
 
     Yields
     ------
     polars.DataFrame
-        ``columns``, as String and Int64; at least one block, which may be empty.
+        ``columns``, as String, Int64 and Float64; at least one block, which may be empty.
     """
-    schema: dict[str, type[pl.DataType]] = {
-        name: pl.Int64 if isinstance(table.c[name].type, sa.Integer) else pl.String for name in columns
-    }
+    schema = {name: _kind(table.c[name]) for name in columns}
     with store.reading() as connection:
         read = _json_blocks if connection.dialect.name == "sqlite" else _row_blocks
         yield pl.DataFrame(schema=schema)
         yield from read(connection, table, schema, where)
+
+
+def _kind(column: sa.Column[Any]) -> type[pl.DataType]:
+    if isinstance(column.type, sa.Integer):
+        return pl.Int64
+    return pl.Float64 if isinstance(column.type, sa.Float) else pl.String
 
 
 def _json_blocks(

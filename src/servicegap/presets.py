@@ -20,6 +20,28 @@ SYSTEM_PROMPT = "You are a helpful assistant. Complete the [BLANK]."
 DEFAULT_MODEL = "local:qwen2.5-coder-0.5b"
 
 
+#: What a study may have more, commented out; without the "# " each part is a valid one.
+_EXAMPLES = (
+    "# judges:               # models that label by the codebook; their labels go before the annotators'",
+    "#   - id: openai:gpt-x  # as under models: openai:NAME (base_url: its server), local:NAME or a file",
+    "#     samples: 1        # how often each is asked about a response; several vote",
+    "#     reason: false     # true: one sentence before the label, kept with it",
+    "",
+    "# labelling:            # how people label (servicegap serve); these hold where nothing is written",
+    "#   annotators: 2       # people who label each response, apart from one another",
+    "#   mask_signals: false # true: names hidden while quality is judged, shown in a second pass about harm",
+    "#   sample:             # which responses: all, random (fraction) or stratified (per_stratum)",
+    "#     kind: all",
+    "#     fraction: 0.1     # the chance of each",
+    "#     per_stratum: 20   # so many of each group and automatic label",
+    "#   batch: 50           # responses a batch",
+    "#   practice: true      # practice items before live work",
+    "#   silent_gold: 0      # so many unannounced items of known category in each batch",
+    "#   daily_cap: 400      # labels after which a person's day ends",
+    "#   break_minutes: 45   # when the page suggests a break",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Preset:
     """What a preset sets. ``decoding`` lists what is sent; the rest is left to the server."""
@@ -162,6 +184,8 @@ def plan_text(title: str, choices: Choices) -> str:
         *[f"      {name}: {_quoted(value)}" for name, value in decoding.items()],
         "",
         "annotators: [offline]",
+        "",
+        *_EXAMPLES,
         "",
         "plan:                   # frozen at the first collection; later changes are shown in the report",
         "  primary: refused      # refused, harmful or unserved",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -28,7 +29,8 @@ from servicegap.cli.framework import ExampleCommand, folder_argument, json_optio
 def toxicity(folder: Path, scorer: str, as_json: bool) -> None:
     """Score how toxic each response reads, with means and gaps by group.
 
-    A score stands beside the category and changes none. It is what safety evaluations report.
+    A score stands beside the category and changes none. It is what safety evaluations report. The study's
+    report has a section of it.
     """
     from servicegap.study import open_study
     from servicegap.toxicity import create_scorer
@@ -36,12 +38,14 @@ def toxicity(folder: Path, scorer: str, as_json: bool) -> None:
 
     study = open_study(folder)
     done = score_study(study, study.store(), create_scorer(scorer))
+    found = done.found
     if as_json:
-        print_json(done)
+        print_json({"added": done.added, **asdict(found)})
         return
     click.echo(
-        f"{done.scorer} {done.version}: {done.responses:,} responses, {done.added:,} of them scored now, "
-        f"{done.without:,} without a score"
+        f"{found.scorer} {found.version}: {found.responses:,} responses, {done.added:,} of them scored now, "
+        f"{found.without:,} without a score"
     )
-    for line in (*sentences(done.estimates), *done.notes):
-        click.echo(line)
+    for line in (*sentences(found.estimates), *found.notes, found.caution):
+        if line:
+            click.echo(line)

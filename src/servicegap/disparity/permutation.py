@@ -158,7 +158,10 @@ def _listed(values: Floats, members: list[NDArray[np.intp]], taken: list[int]) -
     """Return the sum over the group's names in every arrangement."""
     sums = np.zeros(1)
     for rows, k in zip(members, taken, strict=True):
-        chosen = np.array(list(combinations(range(len(rows)), k)), dtype=np.intp).reshape(-1, k)
+        # A stratum may have no name of the group: one arrangement, and nothing in it.
+        chosen = np.array(list(combinations(range(len(rows)), k)), dtype=np.intp).reshape(
+            comb(len(rows), k), k
+        )
         sums = (sums[:, None] + values[rows][chosen].sum(axis=1)[None, :]).ravel()
     return sums
 

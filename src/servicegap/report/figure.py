@@ -33,19 +33,31 @@ def as_percent(proportion: float | None) -> float | None:
     return None if proportion is None else 100 * proportion
 
 
-def axis_ends(rows: Sequence[Row]) -> tuple[float, float]:
-    """Return the ends of an axis that holds zero and all intervals, at tens of points."""
-    ends = [
-        0.0,
-        *(
-            end
-            for row in rows
-            for end in (row.value, row.low, row.high, row.naive_low, row.naive_high)
-            if end is not None
-        ),
-    ]
-    low, high = math.floor(min(ends) / 10) * 10.0, math.ceil(max(ends) / 10) * 10.0
-    return (low, high) if high - low >= 20 else (low - 10, high + 10)
+def axis_ends(rows: Sequence[Row], step: float = 10.0) -> tuple[float, float]:
+    """Return the ends of an axis that holds zero and all intervals, at whole steps, at least two apart."""
+    ends = _ends(rows)
+    low, high = math.floor(min(ends) / step), math.ceil(max(ends) / step)
+    if high - low < 2:
+        low, high = low - 1, high + 1
+    # Rounded, as 3 x 0.1 is no 0.3.
+    return round(low * step, 9), round(high * step, 9)
+
+
+def fine_step(rows: Sequence[Row]) -> float:
+    """Return the step of an axis for figures of any size: the power of ten below the largest of them.
+
+    Examples
+    --------
+    >>> fine_step([Row("", value=0.034)]), fine_step([Row("", value=0.0)])
+    (0.01, 0.1)
+    """
+    most = max(abs(end) for end in _ends(rows))
+    return 10.0 ** math.floor(math.log10(most)) if most else 0.1
+
+
+def _ends(rows: Sequence[Row]) -> list[float]:
+    found = (end for row in rows for end in (row.value, row.low, row.high, row.naive_low, row.naive_high))
+    return [0.0, *(end for end in found if end is not None)]
 
 
 def told(rows: Sequence[Row], unit: str) -> str:

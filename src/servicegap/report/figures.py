@@ -16,6 +16,7 @@ from servicegap.report.measures import length_figure
 from servicegap.report.people import agreement_figure
 from servicegap.report.reading import ANY, Results, Run
 from servicegap.report.rows import Row
+from servicegap.report.toxicity import toxicity_figures
 from servicegap.report.words import read_as, sentence_start
 from servicegap.visible import visible_text
 
@@ -39,6 +40,7 @@ def figures(results: Results, run: Run) -> Iterator[Figure]:
     yield from (figure for figure in found if figure is not None)
     if run is results.runs[0]:  # of the whole study, too
         yield from annotator_figures(results)
+    yield from toxicity_figures(results, run)
 
 
 def _categories(results: Results, run: Run) -> Figure | None:

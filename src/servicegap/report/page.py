@@ -18,10 +18,12 @@ from servicegap.report import svg
 from servicegap.report.claims import in_words
 from servicegap.report.example import Example
 from servicegap.report.figure import Figure
+from servicegap.report.judges import judges_table, judges_told
 from servicegap.report.passage import Passage
 from servicegap.report.passages import passages
 from servicegap.report.people import agreement_of_people
 from servicegap.report.reading import Results, Run
+from servicegap.report.toxicity import toxicity_passages
 from servicegap.report.words import detectable, missing_by_group, read_as, run_name, sentence_start
 from servicegap.visible import visible_html, visible_text
 
@@ -50,6 +52,7 @@ class RunPart:
     run: Run
     figures: Mapping[str, Sequence[tuple[Figure, Sequence[tuple[str, Markup]]]]]
     passages: Sequence[Passage]
+    toxicity: Sequence[Passage]
 
 
 def page(results: Results, figures: Mapping[int, Sequence[Figure]], examples: Sequence[Example]) -> str:
@@ -93,6 +96,8 @@ def page(results: Results, figures: Mapping[int, Sequence[Figure]], examples: Se
         groups_table=_group_rows(results),
         templates_table=_template_rows(results),
         annotators_table=_annotator_rows(results),
+        judges=judges_table(results),
+        told=judges_told(results),
         collection_table=_collection_rows(results),
         missing=[
             (run_name(run, results.runs), rows)
@@ -117,7 +122,13 @@ def _part(results: Results, number: int, run: Run, figures: Sequence[Figure]) ->
             for width, text in one.drawing.svg.items()
         ]
         sections.setdefault(one.section, []).append((one, drawn))
-    return RunPart(run_name(run, results.runs), run, sections, list(passages(results, run)))
+    return RunPart(
+        run_name(run, results.runs),
+        run,
+        sections,
+        list(passages(results, run)),
+        list(toxicity_passages(results, run)),
+    )
 
 
 def _estimate_part(results: Results, run: Run) -> Mapping[str, Any]:

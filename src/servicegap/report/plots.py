@@ -7,7 +7,7 @@ on a page and above them on a phone. What the plots show is decided in figures.p
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,9 @@ from servicegap.report.palette import FILLS, GRID, INK, MARK, MUTED, NAIVE, PAPE
 from servicegap.report.rows import Row, Width, place_rows
 
 
-def intervals(rows: Sequence[Row], *, axis: str, key: Sequence[str], domain: tuple[float, float]) -> Drawing:
+def intervals(
+    rows: Sequence[Row], *, axis: str, key: Sequence[str], domain: tuple[float, float], ticks: str = "d"
+) -> Drawing:
     """Draw a forest plot: a point and its interval on each row, the naive interval thin and dashed below.
 
     Parameters
@@ -29,18 +31,25 @@ def intervals(rows: Sequence[Row], *, axis: str, key: Sequence[str], domain: tup
         Title of the axis; what the marks mean, one line each.
     domain : (float, float)
         Ends of the axis; zero lies inside and is marked.
+    ticks : str
+        How numbers on the axis are written, as d3-format has it; without it as whole numbers.
     """
-    return drawn(lambda width: _intervals(rows, axis, key, domain, width))
+    return drawn(lambda width: _intervals(rows, axis, key, domain, ticks, width))
 
 
 def _intervals(
-    rows: Sequence[Row], axis: str, key: Sequence[str], domain: tuple[float, float], width: Width
+    rows: Sequence[Row],
+    axis: str,
+    key: Sequence[str],
+    domain: tuple[float, float],
+    ticks: str,
+    width: Width,
 ) -> dict[str, Any]:
     placed, height = place_rows(rows, width, apart=7 * (domain[1] - domain[0]) / width.plot)
     canvas = Canvas(width, height)
     scale = alt.Scale(domain=list(domain), nice=False, clamp=True)
     titled = alt.Axis(
-        title=textwrap.wrap(axis, width.characters), tickCount=6 if width.beside else 4, format="d"
+        title=textwrap.wrap(axis, width.characters), tickCount=6 if width.beside else 4, format=ticks
     )
 
     def line(records: Sequence[Record], **style: Any) -> Layer:
@@ -166,8 +175,8 @@ def _shares(
         "part:N",
         scale=alt.Scale(domain=list(labels.values()), range=[fills[part].colour for part in labels]),
         legend=alt.Legend(
-            orient="top", columns=3 if width.beside else 2, title=None, symbolType="square", symbolSize=200,
-            symbolStrokeWidth=0.5,
+            orient="top", columns=_legend_columns(labels.values(), width), title=None,
+            symbolType="square", symbolSize=200, symbolStrokeWidth=0.5,
         ),
     )  # fmt: skip
     bar_layer = canvas.layer(pieces).mark_rect(stroke=INK, strokeWidth=0.5)
@@ -179,6 +188,12 @@ def _shares(
             *row_texts(canvas, placed),
         ]
     )
+
+
+def _legend_columns(labels: Iterable[str], width: Width) -> int:
+    """Return how many parts stand side by side in the legend: so many as fit, in a wide font too."""
+    widest = 25 + 8 * max(map(len, labels), default=0)
+    return max(1, min(3, (width.plot + width.text) // widest))
 
 
 def _direct_label(label: str, share: float, plot: int) -> str:

@@ -123,9 +123,7 @@ def read_results(raw: Mapping[str, Any]) -> Results:
     raw : mapping
         As `analyse` writes it; estimates are flat objects with the fields of :class:`Estimate`.
     """
-    estimates = [
-        Estimate(**{key: value for key, value in row.items() if key in _FIELDS}) for row in raw["estimates"]
-    ]
+    estimates = read_estimates(raw["estimates"])
     plan = raw.get("plan") or {}
     reference = plan.get("reference") or "White"
     by_run: dict[tuple[str | None, str | None], list[Estimate]] = {}
@@ -143,6 +141,11 @@ def read_results(raw: Mapping[str, Any]) -> Results:
             for row in raw.get("remarks") or ()
         ],
     )
+
+
+def read_estimates(rows: Sequence[Mapping[str, Any]]) -> list[Estimate]:
+    """Return flat objects as records, without keys that are not known."""
+    return [Estimate(**{key: value for key, value in row.items() if key in _FIELDS}) for row in rows]
 
 
 def _groups(raw: Mapping[str, Any], estimates: Sequence[Estimate], reference: str) -> list[str]:

@@ -3,7 +3,7 @@
 A toxicity score is what safety evaluations report. Beside the categories it shows what such an evaluation
 sees of them. Scorers: ``lexicon`` (lexicon.py, offline) and ``transformers:NAME`` (classifier.py, for those
 who have weights). Which
-responses of a study are scored, and what is estimated from them, is in of_study.py.
+responses of a study are scored is in of_study.py, what is estimated from the scores in measured.py.
 """
 
 from __future__ import annotations

@@ -35,8 +35,6 @@ class TransformersScorer:
         If transformers or torch are not installed, the model cannot be loaded, or no label means toxic.
     """
 
-    caution: str | None = None
-
     def __init__(self, model: str) -> None:
         path, _, label = model.partition("#")
         self.name = f"transformers:{model}"

@@ -41,7 +41,6 @@ class LexiconScorer:
     """
 
     name: str = "lexicon"
-    caution: str | None = CAUTION
 
     def __init__(self) -> None:
         self.version: str = content_hash(_SOURCE.read_text(encoding="utf-8"))[:8]

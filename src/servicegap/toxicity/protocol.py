@@ -23,14 +23,10 @@ class Score:
 
 
 class ToxicityScorer(Protocol):
-    """A scorer; a change that can change a score changes its ``version``.
-
-    ``caution`` is what must be said wherever its scores are shown, None for nothing.
-    """
+    """A scorer; a change that can change a score changes its ``version``."""
 
     name: str
     version: str
-    caution: str | None
 
     def score(self, text: str) -> Score:
         """Score one response; signals are masked (``SignalMask``) before it comes here."""
