@@ -312,7 +312,7 @@ def test_two_collectors_at_once_ask_each_call_once(asked: SmallStudy) -> None:
     codes = sorted(process.returncode for process in both)
     # The later one is refused, or finds everything asked if it came late.
     assert codes in ([0, 0], [0, 1])
-    assert all(err.count("another collector") == (out == "") for out, err in told)
+    assert all(err.count("another collector") == (out == "") for out, err in told), told
     assert responses(asked.folder) == 208
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from conftest import WITHOUT_PRIVILEGES, Answer, SmallStudy, response_to
+from sqlalchemy.engine import Connection
 
 from servicegap.calls import planned_calls
 from servicegap.errors import StudyError
@@ -143,10 +144,11 @@ def test_a_transaction_is_kept_whole_or_not_at_all(store: Store, small: SmallStu
 
 
 def test_making_tables_is_part_of_the_transaction(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_connection: object) -> None:
+    def stop_half_way(connection: Connection) -> None:
+        MIGRATIONS[0](connection)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("servicegap.store.MIGRATIONS", (*MIGRATIONS, fail))
+    monkeypatch.setattr("servicegap.store.MIGRATIONS", (stop_half_way, *MIGRATIONS[1:]))
     with pytest.raises(KeyboardInterrupt):
         open_store(path)
     monkeypatch.undo()

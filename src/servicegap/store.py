@@ -12,6 +12,7 @@ import functools
 import json
 import operator
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,9 @@ class Store:
         self.engine.dispose()
 
 
+#: How long another writer is waited for.
+_WAIT_SECONDS = 5
+
 _NEXT_STEPS = {
     "database or disk is full": "free some space and run the same command again, what is stored stays",
     "attempt to write a readonly database": "make the study folder writable and run the command again",
@@ -225,10 +229,25 @@ def _engine(url: str | sa.URL) -> Engine:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     # WAL lets people read while a collection writes. NORMAL never damages the file, and what is
     # committed outlives the process; only a power cut can take the last moments.
-    for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=NORMAL"):
-        connection.execute(f"PRAGMA {pragma}")
+    connection.execute(f"PRAGMA busy_timeout={1000 * _WAIT_SECONDS}")
+    _use_wal(connection)
+    connection.execute("PRAGMA synchronous=NORMAL")
     # Python's driver would begin transactions by itself, and leave the making of tables out of them.
     connection.isolation_level = None
+
+
+def _use_wal(connection: Any) -> None:
+    # On a new file SQLite does not wait by itself for another process that does the same.
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        else:
+            return
+        time.sleep(0.01)
 
 
 def _begin_sqlite(connection: Connection) -> None:
