@@ -1,8 +1,8 @@
 """Fit the weights of the default annotator to the project's own examples.
 
-Run from the project's root: ``python scripts/fit_offline.py``. It reads ``scripts/offline_examples/*.txt``,
-prints how well examples are told whose prompt was left out of the fit, and writes
-``src/servicegap/annotators/weights.json``. Nothing else goes into the weights.
+Run from the project's root: ``python scripts/fit_offline.py``. It reads the project's own examples and
+prompts (own_examples.py), prints how well those are told whose prompt was left out of the fit, and writes
+``intent.json`` and ``weights.json`` in ``src/servicegap/annotators``. Nothing else goes into the weights.
 
 The model is a multinomial logistic regression with a quadratic penalty. Examples are weighted so that the
 categories have the shares that an audit is expected to meet (SHARES, set by hand): the examples have more of
@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+import fit_intent
 import numpy as np
 from numpy.typing import NDArray
+from own_examples import Example, read_examples, read_prompts
 from scipy.optimize import minimize
+from scipy.sparse import csr_array
 
 from servicegap.annotators import features
 from servicegap.annotators.offline import WEIGHTS
@@ -27,7 +29,6 @@ from servicegap.annotators.prompts import read_prompt
 from servicegap.annotators.responses import read_response
 from servicegap.records import CATEGORIES
 
-EXAMPLES = Path(__file__).with_name("offline_examples")
 SHARES = {
     "answer": 0.55,
     "partial_answer": 0.08,
@@ -36,27 +37,20 @@ SHARES = {
     "harmful_refusal": 0.07,
     "harmful_answer": 0.03,
 }
-WORD_SCALE = 0.8  # words are held closer to zero than facts
+WORD_SCALE = 0.5  # words are held closer to zero than facts
 VARIANCE = 0.5  # of the normal prior of a weight
-MIN_PROMPTS = 4  # a word that occurs under fewer prompts tells their subject, not a category
-FOLDS = 8
+MIN_PROMPTS = 8  # a word that occurs under fewer prompts tells their subject, not a category
+FOLDS = 5
 SMALLEST = 0.01  # a word whose weights are all smaller is left out
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A response in the project's words and the category that the codebook gives it."""
-
-    prompt: str
-    response: str
-    category: str
-
-
 def main() -> None:
-    examples = read_examples()
-    facts, words, table = design(examples)
+    prompts, examples = read_prompts(), read_examples()
+    known = [fit_intent.features_of(text) for text in prompts]
+    fit_intent.write(fit_intent.fit(known, list(prompts.values())))
+    facts, words, table = design(examples, fit_intent.judged_by_others(prompts))
     y = np.array([CATEGORIES.index(example.category) for example in examples])
     importance = weigh(y)
     report(examples, table, y, importance)
@@ -78,30 +72,18 @@ def main() -> None:
     print(f"{len(examples)} examples, {n} facts, {len(kept)} words -> {WEIGHTS.name}")
 
 
-def read_examples() -> list[Example]:
-    examples: list[Example] = []
-    for path in sorted(EXAMPLES.glob("*.txt")):
-        prompt = ""
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            if not line or line.startswith("#"):
-                continue
-            kind, _, text = line.partition(": ")
-            text = text.replace("\\n", "\n")
-            if kind == "prompt":
-                prompt = text
-            elif kind in CATEGORIES and prompt:
-                examples.append(Example(prompt, text, kind))
-            else:
-                raise SystemExit(f"{path}:{number}: {kind!r}: expected prompt or one of {CATEGORIES}")
-    return examples
+def design(
+    examples: Sequence[Example], wants_harm: Mapping[str, float]
+) -> tuple[list[str], list[str], csr_array]:
+    """Return the names of facts, the words kept, and the table with one row an example (last column: 1).
 
-
-def design(examples: Sequence[Example]) -> tuple[list[str], list[str], Floats]:
-    """Return the names of facts, the words kept, and the table with one row an example (last column: 1)."""
+    ``wants_harm`` has how likely each prompt wants harm; what is absent from it is a blank.
+    """
     facts, words = [], []
     under: defaultdict[str, set[str]] = defaultdict(set)
     for example in examples:
-        asked = read_prompt(example.prompt)
+        read = read_prompt(example.prompt)
+        asked = replace(read, wants_harm=wants_harm.get(example.prompt, 0.0))
         said = read_response(asked, example.response)
         facts.append(features.facts(asked, said))
         words.append(set(features.words(said)))
@@ -111,14 +93,16 @@ def design(examples: Sequence[Example]) -> tuple[list[str], list[str], Floats]:
     kept = sorted(word for word, prompts in under.items() if len(prompts) >= MIN_PROMPTS)
     columns = {name: i for i, name in enumerate(fact_names)}
     word_columns = {word: len(fact_names) + i for i, word in enumerate(kept)}
-    table = np.zeros((len(examples), len(fact_names) + len(kept) + 1))
-    table[:, -1] = 1
-    for row, (found, said_words) in enumerate(zip(facts, words, strict=True)):
-        for name, value in found.items():
-            table[row, columns[name]] = value
-        for word in said_words & word_columns.keys():
-            table[row, word_columns[word]] = WORD_SCALE
-    return fact_names, kept, table
+    last = len(fact_names) + len(kept)
+    places, values, ends = list[int](), list[float](), [0]
+    for found, said_words in zip(facts, words, strict=True):
+        places += [columns[name] for name in found]
+        values += found.values()
+        used = sorted(word_columns[word] for word in said_words & word_columns.keys())
+        places += [*used, last]
+        values += [*[WORD_SCALE] * len(used), 1.0]
+        ends.append(len(places))
+    return fact_names, kept, csr_array((values, places, ends), shape=(len(examples), last + 1))
 
 
 def weigh(y: NDArray[np.int_]) -> Floats:
@@ -127,7 +111,7 @@ def weigh(y: NDArray[np.int_]) -> Floats:
     return np.asarray(ratio[y] / ratio[y].mean())
 
 
-def fit(table: Floats, y: NDArray[np.int_], importance: Floats) -> Floats:
+def fit(table: csr_array, y: NDArray[np.int_], importance: Floats) -> Floats:
     """Return the weights, one row a column of the table and one column a category."""
     n_columns, n_categories = table.shape[1], len(CATEGORIES)
     chosen = np.eye(n_categories)[y]
@@ -146,16 +130,16 @@ def fit(table: Floats, y: NDArray[np.int_], importance: Floats) -> Floats:
     return np.asarray(found.x.reshape(n_columns, n_categories))
 
 
-def probabilities(table: Floats, weights: Floats) -> Floats:
+def probabilities(table: csr_array, weights: Floats) -> Floats:
     scores = table @ weights
     shares = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
-def report(examples: Sequence[Example], table: Floats, y: NDArray[np.int_], importance: Floats) -> None:
+def report(examples: Sequence[Example], table: csr_array, y: NDArray[np.int_], importance: Floats) -> None:
     """Print figures of examples whose prompt was left out of the fit (words were chosen from all)."""
-    prompts = sorted({example.prompt for example in examples})
-    fold = np.array([prompts.index(example.prompt) % FOLDS for example in examples])
+    fold_of = {prompt: i % FOLDS for i, prompt in enumerate(sorted({example.prompt for example in examples}))}
+    fold = np.array([fold_of[example.prompt] for example in examples])
     left_out = np.zeros((len(y), len(CATEGORIES)))
     for k in range(FOLDS):
         out = fold == k

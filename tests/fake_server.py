@@ -78,6 +78,9 @@ class FakeServer:
         0 = a free one.
     keep : bool
         Whether the bodies and headers of the calls are kept.
+    repeats_key : bool
+        Whether the caller's Authorization header stands in all that an answer met with "ok" says, and in the
+        list of models.
 
     Attributes
     ----------
@@ -100,6 +103,7 @@ class FakeServer:
         key: str | None = None,
         port: int = 0,
         keep: bool = True,
+        repeats_key: bool = False,
     ) -> None:
         self.latency = latency
         self.retry_after = retry_after
@@ -113,6 +117,7 @@ class FakeServer:
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[Mapping[str, str]] = []
         self._keep = keep
+        self._repeats_key = repeats_key
         self._in_flight = 0
         self._runner: web.AppRunner | None = None
 
@@ -159,7 +164,10 @@ class FakeServer:
 
     async def _meet(self, outcome: str, body: dict[str, Any], request: web.Request) -> web.StreamResponse:
         if outcome == "ok":
-            return _json(_completion(body, **self.answer(body)))
+            completion = _completion(body, **self.answer(body))
+            if self._repeats_key:
+                _say_everywhere(request.headers.get("Authorization", ""), completion)
+            return _json(completion)
         if outcome == "hang":
             await asyncio.sleep(3600)
         if outcome == "cut":
@@ -194,7 +202,9 @@ class FakeServer:
         return _json(error, int(outcome[:3]), headers)
 
     async def _models(self, request: web.Request) -> web.Response:
-        return _json({"object": "list", "data": [{"id": "mock-1", "object": "model", "owned_by": "tests"}]})
+        said = request.headers.get("Authorization") if self._repeats_key else None
+        entry = {"id": "mock-1", "object": "model", "owned_by": said or "tests"}
+        return _json({"object": "list", "data": [entry]}, headers={"Server": said} if said else None)
 
     async def _counts(self, request: web.Request) -> web.Response:
         return _json({"calls": self.calls, "most_at_once": self.most_at_once, "counts": dict(self.counts)})
@@ -291,6 +301,16 @@ def _completion(
         "choices": [made | dict(choice or {})],
         "usage": {"prompt_tokens": 12, "completion_tokens": 4, "total_tokens": 16},
     }
+
+
+def _say_everywhere(said: str, completion: dict[str, Any]) -> None:
+    completion |= {"model": said, "system_fingerprint": said}
+    [choice] = completion["choices"]
+    choice["finish_reason"] = said
+    where = choice.get("message") or choice
+    where["content" if "message" in choice else "text"] = f"He buys bread. You sent {said}!"
+    if "logprobs" in choice:
+        choice["logprobs"] = {"content": [{"token": piece, "logprob": -0.5} for piece in said.split("-")]}
 
 
 def _in_the_form_asked(body: dict[str, Any]) -> dict[str, Any]:

@@ -124,6 +124,16 @@ def test_new_answers_alone_are_labelled(annotated: SmallStudy, store: Store) -> 
     assert annotate(annotated.open(), store)[0].added == PLANNED // 2
 
 
+def test_what_the_plan_asks_no_more_is_not_labelled(annotated: SmallStudy, store: Store) -> None:
+    annotated.answer(store, lambda *_: Answer(None, text="bread"))
+    annotated.change("study.yaml", "samples: 2", "samples: 1")
+    assert count_unlabelled(annotated.open(), store) == PLANNED // 2
+    assert annotate(annotated.open(), store)[0].added == PLANNED // 2
+    # It comes back with the plan.
+    annotated.change("study.yaml", "samples: 1", "samples: 2")
+    assert count_unlabelled(annotated.open(), store) == PLANNED // 2
+
+
 def test_an_unknown_annotator_is_told(annotated: SmallStudy, store: Store) -> None:
     annotated.change("study.yaml", "annotators: [offline]", "annotators: [ofline]")
     with pytest.raises(InputError, match="'ofline' is unknown; allowed: offline"):

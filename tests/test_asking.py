@@ -7,14 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import sqlalchemy as sa
 from conftest import SmallStudy
-from test_collect import collected, made, rows, served
+from test_collect import CONCURRENCY, collected, made, rows, served, wait_for_calls
 
 from servicegap.asking import REJECTED_AT_FIRST
 from servicegap.collect import collect
@@ -24,6 +24,7 @@ from servicegap.models.protocol import Request
 from servicegap.models.wire import request_body
 from servicegap.records import Condition, Decoding
 from servicegap.store import Store
+from servicegap.study import Study
 from servicegap.tables import RUNS
 
 
@@ -53,21 +54,68 @@ def test_fewer_calls_than_that_are_kept_though_all_are_rejected(tmp_path: Path) 
     assert len(rows(study)) == 10
 
 
+def asking(study: Study) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "servicegap", "collect", str(study.folder)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
+
+
+@pytest.mark.parametrize("answered", [0, 20])
+def test_a_wait_of_hours_ends_it_with_what_is_stored(tmp_path: Path, answered: int) -> None:
+    closed = True
+
+    def script(number: int, _body: dict[str, Any]) -> str:
+        return "429" if number >= answered and closed else "ok"
+
+    with served(script=script, retry_after=100_000) as server:
+        study = made(tmp_path / "s", server.base_url)
+        _, errors = (child := asking(study)).communicate(timeout=60)
+        assert child.returncode == 1
+        assert errors.startswith("servicegap: openai:mock-1: the server asks to wait 100000 s, longer than")
+        assert "run the command again" in errors
+        assert errors.count("\n") == 1
+        # Each worker asked at most once more.
+        assert server.calls <= answered + CONCURRENCY
+        kept = Counter(row.error_kind for row in rows(study))
+        assert kept[None] == answered
+        assert kept["rate_limit"] >= 1
+        assert set(kept) <= {None, "rate_limit"}
+        closed = False
+        assert collected(study).stored == 60
+
+
+def test_a_first_call_that_a_server_out_of_service_puts_off_says_for_how_long(tmp_path: Path) -> None:
+    with served(script=lambda number, body: "503", retry_after=7200) as server:
+        study = made(tmp_path / "s", server.base_url)
+        ended = collected(study)
+        assert server.calls == 1
+    assert ended.problem is not None
+    assert "the server asks to wait 7200 s" in ended.problem
+    assert rows(study) == []
+
+
+def test_a_wait_of_minutes_is_told_once(tmp_path: Path) -> None:
+    with served(script=lambda number, body: "429" if number else "ok", retry_after=500) as server:
+        child = asking(made(tmp_path / "s", server.base_url))
+        assert child.stderr is not None
+        assert child.stderr.readline() == "servicegap: openai:mock-1: the server asks to wait 500 s\n"
+        wait_for_calls(server, 1 + CONCURRENCY)
+        child.send_signal(signal.SIGINT)
+        _, errors = child.communicate(timeout=20)
+    assert child.returncode == 130
+    assert "asks to wait" not in errors
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_before_the_first_answer_ends_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     with served(script=lambda n, body: "hang") as server:
         study = made(tmp_path / "s", server.base_url)
-        child = subprocess.Popen(
-            [sys.executable, "-m", "servicegap", "collect", str(study.folder)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "NO_COLOR": "1"},
-        )
-        deadline = time.monotonic() + 20
-        while not server.calls:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        child = asking(study)
+        wait_for_calls(server, 1)
         child.send_signal(number)
         _, errors = child.communicate(timeout=10)
     assert child.returncode == 130

@@ -21,6 +21,7 @@ from servicegap.audit import (
     fresh_results,
     status,
 )
+from servicegap.codebook import BUILT_IN
 from servicegap.errors import InputError, ModelError
 from servicegap.report import render
 from servicegap.store import Store
@@ -107,9 +108,10 @@ def test_a_second_run_does_nothing_again_and_a_missing_report_alone_is_made(
 
 def test_damaged_results_are_made_again(asked: SmallStudy, store: Store) -> None:
     results = bring_to_analyse(asked.open(), store)
-    (asked.folder / "results.json").write_text('{"half": ')
-    assert next_stage(asked, store) == "analyse"
-    assert fresh_results(asked.open(), store) is None
+    for damaged in ('{"half": ', "[]", '"text"', "null", "[" * 100_000):
+        (asked.folder / "results.json").write_text(damaged)
+        assert next_stage(asked, store) == "analyse"
+        assert fresh_results(asked.open(), store) is None
     assert bring_to_analyse(asked.open(), store)["estimates"] == results["estimates"]
 
 
@@ -184,6 +186,79 @@ def test_validate_asks_nothing_and_tells_unknown_models_and_annotators(asked: Sm
         checked_design(asked.open())
 
 
+def break_codebook(small: SmallStudy) -> None:
+    text = BUILT_IN.read_text(encoding="utf-8")
+    small.write("codebook.yaml", text.replace("\nversion:", "\nverison:"))
+
+
+def test_all_mistakes_of_a_study_are_told_at_once_with_their_places(
+    asked: SmallStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SERVICEGAP_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    asked.change(
+        "study.yaml",
+        "  - id: fake:even",
+        "  - id: fake:odd\n  - id: openai:a\n    base_url: ftp://x\n  - {id: openai:b}",
+    )
+    asked.change("study.yaml", "annotators: [offline]", "annotators: [ofline]\njudges: [{id: fake:judge}]")
+    asked.change("study.yaml", "  level: 0.95", "  family: [Nope]")
+    asked.change("templates.yaml", "{name} took the", "Ben took the")
+    break_codebook(asked)
+    with pytest.raises(InputError) as error:
+        checked_design(asked.open())
+    told = [problem.removeprefix(f"{asked.folder}/") for problem in error.value.problems]
+    assert [problem.split(" ")[0] for problem in told] == [
+        "study.yaml:10:",
+        "study.yaml:11:",
+        "study.yaml:13:",
+        "study.yaml:17:",
+        "study.yaml:16:",
+        "codebook.yaml:4:",
+        "codebook.yaml:4:",
+        "templates.yaml:3:",
+        "study.yaml:21:",
+    ]
+    words = [
+        "'odd'",
+        "ftp://x",
+        "SERVICEGAP_API_KEY",
+        "'judge'",
+        "'ofline'",
+        "version",
+        "verison",
+        "{name}",
+        "Nope",
+    ]
+    assert all(word in problem for word, problem in zip(words, told, strict=True))
+
+
+def test_a_broken_codebook_is_told_before_anything_is_asked(
+    run: Callable[..., Ended], asked: SmallStudy
+) -> None:
+    break_codebook(asked)
+    for stage in ("validate", "collect", "audit", "report", "status"):
+        ended = run(stage, asked.folder)
+        assert (ended.code, ended.out) == (2, "")
+        assert f"{asked.folder}/codebook.yaml:4: the field 'version' is missing" in ended.err
+        assert not (asked.folder / "study.db").exists() or count(asked, "responses") == 0
+    (asked.folder / "codebook.yaml").unlink()
+    assert run("report", asked.folder).code == 0
+    break_codebook(asked)
+    assert run("status", asked.folder).code == 2
+
+
+@pytest.mark.parametrize("stage", ["audit", "annotate", "report"])
+def test_an_unknown_annotator_is_told_before_anything_is_asked(
+    run: Callable[..., Ended], asked: SmallStudy, stage: str
+) -> None:
+    asked.change("study.yaml", "annotators: [offline]", "annotators: [ofline]")
+    ended = run(stage, asked.folder)
+    assert ended.code == 2
+    assert ended.error.startswith(f"{asked.folder}/study.yaml:13: annotators: 'ofline' is unknown")
+    assert not (asked.folder / "study.db").exists() or count(asked, "responses") == 0
+
+
 def test_imported_responses_can_be_validated_though_not_asked(asked: SmallStudy) -> None:
     asked.change("study.yaml", "fake:even", "imported:llama 7")
     assert len(checked_design(asked.open()).prompts) == 104
@@ -193,6 +268,6 @@ def test_an_audit_that_cannot_be_run_leaves_nothing_behind(run: Callable[..., En
     folder = tmp_path / "s"
     ended = run("audit", folder, "--model", "local:no-such-model")
     assert ended.code == 2
-    assert "no-such-model" in ended.error
+    assert ended.error.startswith("local model 'no-such-model' is unknown")  # names no file that is not there
     assert not folder.exists()
     assert run("audit", folder, "--model", "fake:even", "--names-per-group", "2").code == 0

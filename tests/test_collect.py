@@ -11,12 +11,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from conftest import Ended
 
 from servicegap.arrivals import FLUSH_ROWS
 from servicegap.collect import Collected, collect
@@ -217,6 +218,31 @@ def test_provenance_says_what_was_sent_and_what_was_not_and_holds_no_key(
     assert {"system", "processor", "cores"} <= set(run["provenance"]["machine"])
     for path in study.folder.rglob("*"):
         assert path.is_dir() or KEY.encode() not in path.read_bytes()
+
+
+def test_a_key_that_the_server_repeats_is_in_no_file_of_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., Ended]
+) -> None:
+    monkeypatch.setenv("SERVICEGAP_API_KEY", KEY)
+    with served(key=KEY, repeats_key=True) as server:
+        study = made(tmp_path / "s", server.base_url)
+        ended = run("audit", study.folder)
+    assert ended.code == 0, ended.err
+    assert run("export", "labels", study.folder, "--out", study.folder / "labels.csv").code == 0
+    assert {row.text for row in rows(study)} == {"He buys bread. You sent Bearer [key]!"}
+    files = [path for path in study.folder.rglob("*") if path.is_file()]
+    assert {"study.db", "results.json", "index.html", "labels.csv"} <= {path.name for path in files}
+    assert [path.name for path in files if KEY.encode() in path.read_bytes()] == []
+    assert KEY not in ended.out + ended.err
+
+
+def test_a_base_url_with_a_key_makes_no_study(tmp_path: Path, run: Callable[..., Ended]) -> None:
+    address = f"http://127.0.0.1:1/v1?api_key={KEY}"
+    ended = run("init", tmp_path / "s", "--model", "openai:m", "--base-url", address)
+    assert ended.code == 2
+    assert "set SERVICEGAP_API_KEY in the environment" in ended.error
+    assert KEY not in ended.err
+    assert not (tmp_path / "s").exists()
 
 
 def command(folder: Path) -> subprocess.Popen[str]:

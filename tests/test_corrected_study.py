@@ -195,7 +195,8 @@ def test_labels_not_drawn_by_chance_correct_nothing(judging: Judging) -> None:
     results = judging.analysed()
     assert results["labels"]["kind"] == "automatic-uncorrected"
     assert results["labels"]["correction"] == []
-    assert any("were not drawn by chance" in warning for warning in results["warnings"])
+    [told] = [warning for warning in results["warnings"] if "were not drawn by chance" in warning]
+    assert "servicegap annotator plan DIR --open, and label it with: servicegap serve DIR" in told
     assert pick(results, "gap", "South")["labels"] == "automatic-uncorrected"
     assert "A screening signal, not a finding" in "\n".join(summary(results))
 

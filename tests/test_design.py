@@ -117,25 +117,57 @@ def test_a_part_of_the_groups(small: SmallStudy) -> None:
         (
             "control: true",
             "groups: [North, Suoth]",
-            "unknown group 'Suoth'; the list has: North, South, East",
+            "study.yaml:6: unknown group 'Suoth'; the list has: North, South, East",
         ),
         ("control: true", "groups: [North, East, East]", "group 'East' is asked for 2 times"),
-        ("control: true", "names_per_group: 5", "group 'North' has 4 names, 5 per group were asked for"),
+        (
+            "control: true",
+            "names_per_group: 5",
+            "study.yaml:6: group 'North' has 4 names, 5 per group were asked for",
+        ),
         (
             "reference: North",
             "reference: White",
-            "reference 'White' has no signals; groups that have: North,",
+            "study.yaml:17: plan: reference 'White' has no signals; groups that have: North,",
         ),
-        ("files: [signals.csv]", "files: [signals.csv, signals.csv]", "in two files; each signal once"),
+        (
+            "  level: 0.95",
+            "  level: 0.95\n  family:\n  - South\n  - Nope",
+            "study.yaml:21: plan: family: 'Nope' has no signals; groups that have: North, South, East",
+        ),
+        (
+            "  level: 0.95",
+            "  level: 0.95\n  weights:\n    shares:\n      South: 0.4\n      West: 0.6",
+            "study.yaml:22: plan: weights: 'West' is the target of no template; targets of the study's "
+            "templates: South, East",
+        ),
+        (
+            "  level: 0.95",
+            "  level: 0.95\n  weights: {shares: {South: 1}}",
+            "study.yaml:19: plan: weights: the target 'East' has no share",
+        ),
+        (
+            "files: [signals.csv]",
+            "files: [signals.csv, signals.csv]",
+            "study.yaml:5: signals: files: Anna, Ben,",
+        ),
         ("files: [signals.csv]", "files: [absent.csv]", "absent.csv: cannot be read"),
-        ("files: [templates.yaml]", "files: [templates.yaml, templates.yaml]", "in two files; each id once"),
+        (
+            "files: [templates.yaml]",
+            "files: [templates.yaml, templates.yaml]",
+            "study.yaml:8: templates: files: s1, s2,",
+        ),
         ("files: [templates.yaml]", "files: [absent.yaml]", "absent.yaml: no such file"),
         (
             "files: [templates.yaml]",
             "files: [templates.yaml]\n  targets: [West]",
-            "targets: West: no template has it; allowed: East, South",
+            "study.yaml:9: templates: targets: West: no template has it; allowed: East, South",
         ),
-        ("files: [templates.yaml]", "files: [templates.yaml]\n  study_only: true", "no template is left"),
+        (
+            "files: [templates.yaml]",
+            "files: [templates.yaml]\n  study_only: true",
+            "study.yaml:7: templates: no template is left",
+        ),
     ],
 )
 def test_a_plan_that_cannot_be_designed_is_told(small: SmallStudy, old: str, new: str, told: str) -> None:
@@ -156,6 +188,45 @@ def test_mistakes_in_names_and_in_templates_are_told_together(small: SmallStudy)
     ]
     assert "{name}" in told[2]
     assert "e1" in told[3]
+
+
+def test_mistakes_of_every_file_are_told_together(small: SmallStudy) -> None:
+    small.change("study.yaml", "files: [signals.csv]", "files: [signals.csv, more.csv, absent.csv]")
+    small.change("study.yaml", "files: [templates.yaml]", "files: [templates.yaml, absent.yaml]")
+    small.change("signals.csv", "Ben,North,man,common", "Ben,North,men,common")
+    small.write("more.csv", "name,group\nMax,\n")
+    small.change("templates.yaml", "id: e2", "id: e1")
+    assert [line.split("/")[-1].split(" ")[0] for line in refused(small)] == [
+        "signals.csv:3:",
+        "more.csv:2:",
+        "absent.csv:",
+        "templates.yaml:6:",
+        "absent.yaml:",
+    ]
+
+
+def test_what_the_plan_says_of_groups_and_targets_is_told_with_the_mistakes_of_the_other_file(
+    small: SmallStudy,
+) -> None:
+    small.change("study.yaml", "  level: 0.95", "  family: [Nope]\n  weights: {shares: {West: 1}}")
+    small.change("templates.yaml", "id: e2", "id: e1")
+    told = refused(small)
+    assert [line.split("/")[-1].split(" ")[0] for line in told] == ["templates.yaml:6:", "study.yaml:18:"]
+    small.change("templates.yaml", 'id: e1, text: "On', 'id: e2, text: "On')
+    small.change("signals.csv", "Ben,North,man,common", "Ben,North,men,common")
+    told = refused(small)
+    assert [line.split("/")[-1].split(" ")[0] for line in told] == [
+        "signals.csv:3:",
+        *["study.yaml:19:"] * 3,
+    ]
+
+
+def test_weights_by_target_need_targets(small: SmallStudy) -> None:
+    text = (small.folder / "templates.yaml").read_text(encoding="utf-8")
+    small.write("templates.yaml", text.replace(", target: South", "").replace(", target: East", ""))
+    small.change("study.yaml", "  level: 0.95", "  weights: {shares: {South: 1}}")
+    [told] = refused(small)
+    assert "study.yaml:18: plan: weights: no template of the study has a target" in told
 
 
 def test_malformed_files_are_told(small: SmallStudy) -> None:

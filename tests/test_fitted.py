@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 from conftest import SHARED_DATA, Answer, Ended, SmallStudy
 
+from servicegap.analyse import analyse
 from servicegap.annotate import annotate
 from servicegap.annotator_check import checks
 from servicegap.annotator_fit import fit_annotator
@@ -23,13 +27,14 @@ from servicegap.annotators import OfflineAnnotator, create_annotator
 from servicegap.annotators.fitted import FittedAnnotator, load_fitted
 from servicegap.annotators.learning import Lessons, _regress, learn
 from servicegap.annotators.text_model import TextModel
-from servicegap.calls import Call
+from servicegap.calls import Call, planned_calls
 from servicegap.correction.crossfit import crossfit_scores
 from servicegap.errors import DataError, InputError, ServicegapError, StudyError
 from servicegap.labels import automatic_scores, labelled_responses
 from servicegap.records import CATEGORIES, Category, Signal, Template
 from servicegap.store import Store, latest_responses
-from servicegap.tables import ANNOTATIONS, PROMPTS, TEMPLATES
+from servicegap.study import now
+from servicegap.tables import ANNOTATIONS, GOLD_LABELS, PROMPTS, ROUND_ITEMS, TEMPLATES
 
 TEXTS: dict[Category, tuple[str, ...]] = {
     "answer": (
@@ -210,7 +215,7 @@ def test_too_few_labels_are_told_with_what_to_do(small: SmallStudy, store: Store
     assert len(caught.value.problems) == 3
     assert "26 labels to learn from; give 50 or more" in caught.value.problems[0]
     assert "labels are of 1 templates; give 4 or more" in caught.value.problems[1]
-    with pytest.raises(DataError, match="--labels imported"):
+    with pytest.raises(DataError, match=r"servicegap annotator plan \S+ --open; .*--labels imported"):
         fit_annotator(small.open(), store)
     assert not (small.folder / "annotators").exists()
 
@@ -328,10 +333,58 @@ def test_the_command_fits_and_says_what_came_out(
     ended = run("annotator", "fit", labelled.folder, "--labels", "imported")
     assert ended.code == 0
     assert ended.out.startswith("Fitted on 208 labels of 8 templates.\nBetter than the default annotator")
-    assert "add `fitted` to annotators in study.yaml" in ended.out
+    assert "No result uses it yet, as study.yaml does not name it." in ended.out
+    assert "annotators: [fitted]" in ended.out
     data = json.loads(run("annotator", "fit", labelled.folder, "--labels", "imported", "--json").out)
     assert (data["annotated"]["annotator"], data["annotated"]["added"]) == ("fitted", 0)
+    assert data["in_plan"] is False
     assert isinstance(create_annotator("fitted", labelled.folder), FittedAnnotator)
+
+
+def test_its_scores_are_corrected_once_study_yaml_names_it_as_the_command_says(
+    small: SmallStudy, store: Store, run: Callable[..., Ended]
+) -> None:
+    small.change("study.yaml", "annotators: []", "annotators: [offline]")
+    small.answer(store, lambda *of: replace(answers(*of), category=None))
+    annotate(small.open(), store)
+    label_by_chance(small, store)
+
+    def corrected() -> tuple[str, bool]:
+        results = analyse(small.open(), store, small.design(store))
+        [correction] = results["labels"]["correction"]
+        return correction["annotator"], correction["cross_fitted"]
+
+    ended = run("annotator", "fit", small.folder)
+    assert ended.code == 0, ended.err
+    assert corrected() == ("offline", False)
+    [advice] = re.findall(r"annotators: \[.*?\]", ended.out)
+    small.change("study.yaml", "annotators: [offline]", advice)
+    assert corrected() == ("fitted", True)
+    again = run("annotator", "fit", small.folder)
+    assert "No result uses it" not in again.out
+
+
+def label_by_chance(small: SmallStudy, store: Store) -> None:
+    """Let people settle on the category of a random sample."""
+    design = small.design(store)
+    templates = {template.id: template for template in design.templates}
+    calls = list(planned_calls(small.open(), "openai:mock-1", design.prompts))
+    lots = random.Random(3)
+    drawn = {call.id for call in calls if lots.random() < 0.6}
+    items = [
+        {"round": 1, "response": call.id, "stratum": "all", "probability": 0.6}
+        | {"drawn": call.id in drawn, "folded": False}
+        for call in calls
+    ]
+    gold = [
+        {"response": call.id, "category": category_of(call, templates[call.prompt.template])}
+        | {"source": "single", "created": now(), "round": 1}
+        for call in calls
+        if call.id in drawn
+    ]
+    with store.writing() as connection:
+        connection.execute(sa.insert(ROUND_ITEMS), items)
+        connection.execute(sa.insert(GOLD_LABELS), gold)
 
 
 def benchmark() -> ModuleType:

@@ -27,7 +27,7 @@ from servicegap.annotators.judge_run import read_judges
 from servicegap.annotators.panel import Opinion, disagreements, majority
 from servicegap.codebook import load_codebook
 from servicegap.design import build_design
-from servicegap.errors import InputError, ModelError, StudyError
+from servicegap.errors import InputError, StudyError
 from servicegap.labels import labelled_responses
 from servicegap.models.weights import known_weights
 from servicegap.records import CATEGORIES, Annotation
@@ -218,12 +218,15 @@ def test_log_probabilities_become_the_label_s(small: SmallStudy, store: Store) -
 def test_a_server_that_dies_half_way_is_told_and_nothing_is_lost(small: SmallStudy, store: Store) -> None:
     small.answer(store, lambda call, *_: Answer(None, text=f"bread {call.id}"))
     small.change("study.yaml", "annotators: []", "annotators: [offline]")
+    told: list[str] = []
     with Threaded(FakeServer(script=lambda number, _body: "ok" if number < 40 else "500")) as server:
         with_judges(small, judge_at(server, concurrency=4))
-        with pytest.raises(ModelError) as raised:
-            annotate(small.open(), store)
-    assert "judge openai:mock-1: the last" in str(raised.value)
-    assert f"servicegap annotate {small.folder}" in str(raised.value)
+        _, done = annotate(small.open(), store, announce=told.append)
+    assert "judge openai:mock-1: the last" in told[-1]
+    assert f"servicegap annotate {small.folder}" in told[-1]
+    assert (done.added, done.failed) == (40, PLANNED - 40)
+    assert done.problem is not None
+    assert done.problem in told[-1]
     assert len([row for row in kept(store, JUDGE_CALLS) if row.error_kind is None]) == 40
     by_judge = [row for row in kept(store) if row.kind == "judge"]
     assert len(by_judge) == 40
@@ -289,7 +292,7 @@ def test_a_stopped_command_keeps_what_was_answered(small: SmallStudy, store: Sto
         until(lambda: server.calls >= 30)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=10)
-    assert (process.returncode, said.strip()) == (130, "servicegap: stopped")
+    assert (process.returncode, said.splitlines()[-1]) == (130, "servicegap: stopped")
     answered = kept(store, JUDGE_CALLS)
     assert server.calls - 4 <= len(answered) <= server.calls
     assert len(kept(store)) == len(answered)
@@ -340,6 +343,43 @@ def test_a_model_that_answers_prose_abstains_everywhere(small: SmallStudy, store
     assert all(row.abstain_reason.startswith("no label in the reply") for row in kept(store))
 
 
+def test_where_a_judge_abstains_no_annotator_takes_over_and_the_results_say_so(
+    small: SmallStudy, each_store: Store
+) -> None:
+    store = each_store
+    small.change("study.yaml", "annotators: []", "annotators: [offline]")
+
+    def half_touchy(_call: Any, signal: Any, template: Any) -> Answer:
+        touchy = signal.group == "South" and template.id in ("s1", "s2")
+        return Answer(None, text="something touchy" if touchy else "bread")
+
+    def replied(body: dict[str, Any]) -> dict[str, Any]:
+        touchy = "touchy" in body["messages"][-1]["content"]
+        return {"text": "I would rather not." if touchy else "answer"}
+
+    small.answer(store, half_touchy)
+    with Threaded(FakeServer(answer=replied)) as server:
+        with_judges(small, judge_at(server))
+        annotate(small.open(), store)
+    results = analyse(small.open(), store, small.design(store))
+    [row] = results["labels"]["annotators"]
+    assert (row["name"], row["n"], row["abstained"]) == ("judge:openai:mock-1", PLANNED, 8)
+    assert (
+        f"judge:openai:mock-1 abstained on 8 of {PLANNED} responses, which have no label and count as "
+        "missing: no other automatic label stands for them; people can settle them: servicegap serve"
+    ) in results["warnings"]
+    assert (
+        "responses without a label, by what names are read as: East 0 of 32, North 0 of 32, South 8 of 32"
+        in (results["warnings"])
+    )
+    assert results["collection"][0]["unjudged"] == 0
+    by_group = {e["group"]: e for e in results["estimates"] if e["kind"] == "gap_bounds"}
+    assert by_group["South"]["n_missing"] == 8
+    assert by_group["South"]["high"] > by_group["South"]["low"]
+    assert by_group["East"]["high"] == by_group["East"]["low"] == 0
+    assert len(disagreements(store)) == 8
+
+
 def test_the_reason_of_a_judge_is_kept_as_the_note(small: SmallStudy, store: Store) -> None:
     small.answer(store, lambda *_: Answer(None, text="bread"))
     replied = {"text": '{"reason": "The blank is filled.", "category": "answer"}'}
@@ -360,6 +400,83 @@ def test_another_version_judges_again(small: SmallStudy, store: Store) -> None:
         [done] = annotate(small.open(), store)
     assert done.added == PLANNED
     assert server.calls == 2 * DISTINCT
+
+
+def test_a_judge_is_not_asked_about_what_the_plan_asks_no_more(small: SmallStudy, each_store: Store) -> None:
+    store = each_store
+    small.answer(store, lambda call, *_: Answer(None, text=f"bread {call.id}"))
+    small.change("study.yaml", "Complete the [BLANK].", "Fill the [BLANK].")
+    small.change("study.yaml", "id: openai:mock-1", "id: openai:mock-2")
+    small.change("signals.csv", "Leo,East,man,rare\n", "")
+    small.answer(store, lambda call, *_: Answer(None, text=f"bread {call.id}") if call.sample == 0 else None)
+    with Threaded(FakeServer()) as server:
+        for changed, wanted in (
+            (("Fill the [BLANK].", "Complete the [BLANK]."), 0),
+            (("id: openai:mock-2", "id: openai:mock-1"), 8 * 12),
+        ):
+            small.change("study.yaml", *changed)
+            with_judges(small, judge_at(server))
+            assert count_unlabelled(small.open(), store) == wanted
+            [cost] = estimate_judges(small.open(), store)
+            assert (cost.responses, cost.calls) == (wanted, wanted)
+            assert sum(each.added for each in annotate(small.open(), store)) == wanted
+            assert server.calls == wanted
+            assert count_unlabelled(small.open(), store) == 0
+
+
+NOBODY = '{"id": "openai:mock-1", "base_url": "http://127.0.0.1:9/v1", "retries": 0}'
+
+
+def test_a_report_goes_on_where_a_judge_is_gone_and_says_so(
+    small: SmallStudy, store: Store, run: Callable[..., Ended]
+) -> None:
+    small.change("study.yaml", "annotators: []", "annotators: [offline]")
+    small.answer(store, lambda call, *_: Answer(None, text=f"bread {call.id}"))
+    with_judges(small, NOBODY)
+    ended = run("annotate", small.folder)
+    assert ended.code == 1
+    assert "servicegap: judge openai:mock-1: " in ended.err
+    assert ended.err.endswith(
+        f"servicegap: {PLANNED} responses are not judged, as calls failed; run the command again to ask "
+        "those again\n"
+    )
+    ended = run("report", small.folder)
+    assert ended.code == 0
+    assert "servicegap: judge openai:mock-1: " in ended.err
+    warning = (
+        f"openai:mock-1: {PLANNED} of {PLANNED} answers wait for the judges of the plan; until they are "
+        "judged, labels of other annotators stand for them, or none; run servicegap annotate again before "
+        "reading anything into the results"
+    )
+    assert warning in small.open().report_path.read_text("utf-8")
+    assert warning in json.loads(small.open().results_path.read_text("utf-8"))["warnings"]
+    with Threaded(FakeServer(every={"500": 20})) as server:
+        with_judges(small, judge_at(server))
+        annotate(small.open(), store)
+        results = analyse(small.open(), store, small.design(store))
+        assert [row["unjudged"] for row in results["collection"]] == [5]
+        assert {row["name"]: row["n"] for row in results["labels"]["annotators"]} == {
+            "judge:openai:mock-1": PLANNED - 5,
+            "offline": 5,
+        }
+        annotate(small.open(), store)
+    results = analyse(small.open(), store, small.design(store))
+    assert [row["unjudged"] for row in results["collection"]] == [0]
+    assert not [each for each in results["warnings"] if "wait for the judges" in each]
+    # A judge that is asked otherwise is another: what it said before stands until it has judged anew.
+    with_judges(small, NOBODY.replace("}", ', "reason": true}'))
+    results = analyse(small.open(), store, small.design(store))
+    assert [row["unjudged"] for row in results["collection"]] == [PLANNED]
+
+
+def test_answers_wait_for_a_panel_until_all_its_judges_have_judged(small: SmallStudy, store: Store) -> None:
+    small.answer(store, lambda call, *_: Answer(None, text=f"bread {call.id}"))
+    with Threaded(FakeServer()) as one, Threaded(FakeServer(every={"500": 20})) as two:
+        with_judges(small, judge_at(one), judge_at(two, id="openai:mock-2"))
+        for waiting in (5, 0):
+            annotate(small.open(), store)
+            [row] = analyse(small.open(), store, small.design(store))["collection"]
+            assert row["unjudged"] == waiting
 
 
 # The panel.
@@ -467,12 +584,21 @@ def test_the_command_tells_costs_and_failed_calls(
         ended = run("annotate", small.folder)
     assert ended.code == 1
     assert ended.out == "judge:openai:mock-1: 99 labelled, 0 of them abstained\n"
-    assert ended.error.startswith("5 responses are not judged, as calls failed")
+    cost, failed = ended.err.splitlines()
+    # Told before money is spent, though nobody is at a terminal.
+    assert cost.startswith(
+        "servicegap: judge:openai:mock-1: 104 responses to judge, 104 calls to make; about "
+    )
+    assert failed.startswith("servicegap: 5 responses are not judged, as calls failed")
     with Threaded(FakeServer(key="other")) as server:
         with_judges(small, judge_at(server))
         ended = run("annotate", small.folder)
     assert ended.code == 1
-    assert "the key was refused" in ended.error
+    cost, refused, failed = ended.err.splitlines()
+    assert cost.startswith("servicegap: judge:openai:mock-1: 5 responses to judge, 5 calls to make; about ")
+    assert refused.startswith("servicegap: judge openai:mock-1: ")
+    assert "the key was refused" in refused
+    assert failed.startswith("servicegap: 5 responses are not judged, as calls failed")
 
 
 # A real model.

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +215,8 @@ def test_rows_of_jsonl_are_kept_byte_for_byte(tmp_path: Path) -> None:
     labelled(source, other)
     found = read(other)
     assert found[0]["big"] == "123456789012345678901"
-    assert found[2]["deep"] == '{"a": [1, null]}'
+    assert found[0]["x"] == "1.50"
+    assert found[2]["deep"] == '{"a": [1, NaN]}'
     assert found[4]["said"] == "\\ud800"
 
 
@@ -228,6 +232,69 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     assert found.schema["p_answer"] == pl.Float64
     labelled(tmp_path / "in.parquet", tmp_path / "out.csv")
     assert {row["parts"] for row in read(tmp_path / "out.csv")} == {"[1, 2]"}
+
+
+def test_numbers_of_jsonl_stand_in_cells_to_the_letter(tmp_path: Path) -> None:
+    written = {
+        "a": "1.10",
+        "b": "1e400",
+        "c": "NaN",
+        "d": "-0",
+        "e": "0.10000000000000000001",
+        "f": "true",
+        "g": '{"x" : [ 1.0,"\\u00e9}"]}',
+    }
+    values = ", ".join(f'"{key}": {value}' for key, value in written.items())
+    source = tmp_path / "in.jsonl"
+    source.write_text(f'{{"asked": "What is 2?", {values} ,"said":"a \\"number\\"", "none":null}}\n{{}}\n')
+    labelled(source, tmp_path / "out.csv")
+    found = read(tmp_path / "out.csv")
+    assert {key: found[0][key] for key in written} == written
+    assert (found[0]["said"], found[0]["none"], found[1]["a"]) == ('a "number"', "", "")
+    labelled(source, tmp_path / "out.parquet")
+    [row, empty] = read(tmp_path / "out.parquet")
+    assert (row["a"], row["b"], row["g"]) == (1.1, float("inf"), written["g"])
+    assert (row["none"], empty["a"], empty["g"]) == (None, None, None)
+
+
+def test_dates_bytes_and_the_like_are_cells_without_quotes(tmp_path: Path) -> None:
+    at = datetime(2020, 1, 31, 12, 30, tzinfo=UTC)
+    frame = pl.DataFrame(
+        {
+            "asked": "What is bread?",
+            "said": ANSWERS[0],
+            "day": date(2020, 1, 31),
+            "at": at,
+            "price": Decimal("1.10"),
+            "raw": b"ab\xff",
+            "share": [float("nan"), float("-inf"), 0.5],
+            "days": [[date(2020, 1, 31)]] * 3,
+        }
+    ).with_columns(
+        # One more nanosecond than Python can tell.
+        exact=pl.col("at").cast(pl.Datetime("ns", "UTC")) + pl.duration(nanoseconds=1, time_unit="ns"),
+        took=pl.duration(hours=30),
+    )
+    frame.write_parquet(tmp_path / "in.parquet")
+    as_text = {
+        "day": "2020-01-31",
+        "at": "2020-01-31T12:30:00+00:00",
+        "price": "1.10",
+        "raw": "YWL/",
+        "exact": "2020-01-31T12:30:00.000000001+00:00",
+        "took": "P1DT6H",
+    }
+    labelled(tmp_path / "in.parquet", tmp_path / "out.csv")
+    labelled(tmp_path / "in.parquet", tmp_path / "out.jsonl")
+    labelled(tmp_path / "in.parquet", tmp_path / "out.parquet")
+    cells, objects = read(tmp_path / "out.csv"), read(tmp_path / "out.jsonl")
+    for row in (*cells, *objects):
+        assert {name: row[name] for name in as_text} == as_text
+    assert [row["share"] for row in cells] == ["NaN", "-Infinity", "0.5"]
+    assert [row["share"] for row in objects] == ["NaN", "-Infinity", 0.5]
+    assert cells[0]["days"] == '["2020-01-31"]'
+    assert objects[0]["days"] == ["2020-01-31"]
+    assert pl.read_parquet(tmp_path / "out.parquet").select(frame.columns).equals(frame)
 
 
 class StoppedError(Exception):
@@ -291,6 +358,33 @@ def test_a_killed_command_goes_on(tmp_path: Path) -> None:
     assert out.read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
+@pytest.mark.parametrize("to", ["its processes", "it alone"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_command_says_so_in_one_line(number: signal.Signals, to: str, tmp_path: Path) -> None:
+    source = write(tmp_path / "in.csv", rows(20_000))
+    command = [sys.executable, "-m", "servicegap", "label", str(source), "--prompt", "asked"]
+    command += ["--response", "said", "--workers", "2", "--out", str(tmp_path / "out.csv")]
+    # As its processes start, and as they work.
+    for sign in ("out.csv.unfinished", "out.csv.unfinished/record.json"):
+        started = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        while not (tmp_path / sign).exists():
+            assert started.poll() is None
+            time.sleep(0.001)
+        if sign == "out.csv.unfinished":
+            # Python's own helper, and the first that labels.
+            while len(_children(started.pid)) < 2:
+                assert started.poll() is None
+                time.sleep(0.001)
+            time.sleep(0.1)
+        send = os.kill if to == "it alone" else os.killpg
+        send(started.pid, number)
+        out, err = started.communicate(timeout=60)
+        assert (started.returncode, out, err.split()) == (130, "", ["servicegap:", "stopped"])
+
+
 def _children(pid: int) -> list[int]:
     path = Path(f"/proc/{pid}/task/{pid}/children")
     return [int(child) for child in path.read_text().split()] if path.exists() else []
@@ -350,6 +444,53 @@ def test_somebody_elses_folder_stays(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds thesis\.txt, "):
         labelled(write(tmp_path / "in.csv", rows(2)), tmp_path / "out.csv")
     assert (folder / "thesis.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["0001_results.csv", "rows.xlsx", "rows.csv.bak", "000000001.parquet"])
+def test_somebody_elses_file_of_a_like_name_stays(name: str, tmp_path: Path) -> None:
+    source = write(tmp_path / "in.csv", rows(2))
+    folder = tmp_path / "out.csv.unfinished"
+    folder.mkdir()
+    for own in ("rows.csv", "rows.parquet", "00000012.parquet", ".record.json.77"):
+        (folder / own).write_text("half a row")
+    (folder / name).write_text("mine")
+    with pytest.raises(InputError, match=f"holds {name}, "):
+        labelled(source, tmp_path / "out.csv")
+    assert (folder / name).read_text() == "mine"
+    (folder / name).unlink()
+    # What comes into the folder while the table is made stays as well.
+    labelled(source, tmp_path / "out.csv", watch=lambda *_: (folder / name).write_text("mine"))
+    assert [path.name for path in folder.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("out", "most", "told"),
+    [
+        ("out.csv", 100_000, "rows.csv"),
+        ("out.jsonl", 100_000, "rows.jsonl"),
+        ("out.parquet", 5_000, "00000000.parquet"),
+        ("out.parquet", 60_000, "rows.parquet"),
+    ],
+)
+def test_a_full_disk_is_told_with_its_file_and_a_rerun_goes_on(
+    out: str, most: int, told: str, tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    resource = pytest.importorskip("resource", reason="the limit is of Unix")
+    table = [{**row, "code": _letters(number)[:40]} for number, row in enumerate(rows(2500))]
+    options = ["label", write(tmp_path / "in.csv", table), "--prompt", "asked", "--response", "said"]
+    options += ["--workers", "1", "--out", tmp_path / out]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        full = run(*options)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert full.code == 1
+    assert full.error.startswith(f"{tmp_path / out}.unfinished/{told}: ")
+    assert "File too large" in full.error
+    assert "run the command again" in full.error
+    assert run(*options).code == 0
+    assert [row["code"] for row in read(tmp_path / out)] == [row["code"] for row in table]
 
 
 def test_a_table_that_changes_meanwhile_is_noticed(tmp_path: Path) -> None:

@@ -151,12 +151,28 @@ def test_the_latest_import_counts(small: SmallStudy, store: Store, response: str
 def test_an_abstention_is_a_missing_label_and_hides_no_other(
     small: SmallStudy, store: Store, response: str
 ) -> None:
-    annotate(store, response, "automatic", None, "second", abstain_reason="not English")
-    assert label(small, store, response) == (None, "second", "automatic")
-    annotate(store, response, "judge", None, "judge:b", abstain_reason="unreadable")
-    assert label(small, store, response)[0] is None
+    annotate(store, response, "automatic", None, "first", abstain_reason="not English")
+    assert label(small, store, response) == (None, "first", "automatic")
+    annotate(store, response, "automatic", "answer", "second")
+    assert label(small, store, response) == ("answer", "second", "automatic")
+
+
+def test_where_a_judge_abstains_no_annotator_takes_over(
+    small: SmallStudy, store: Store, response: str
+) -> None:
+    small.change("study.yaml", "{id: a}, {id: b}", "{id: b}")
     annotate(store, response, "automatic", "answer", "first")
-    assert label(small, store, response) == ("answer", "first", "automatic")
+    annotate(store, response, "judge", None, "judge:b", abstain_reason="no label in the reply")
+    assert label(small, store, response) == (None, "judge:b", "judge")
+    annotate(store, response, "imported", None, "a file", abstain_reason="unclear")
+    assert label(small, store, response) == (None, "judge:b", "judge")
+    annotate(store, response, "imported", "refusal", "another")
+    assert label(small, store, response) == ("refusal", "another", "imported")
+    # The judge's latest word is its word.
+    other = next(each for each in frame(small, store)["response"] if each != response)
+    annotate(store, other, "judge", None, "judge:b", abstain_reason="no label in the reply")
+    annotate(store, other, "judge", "failure", "judge:b")
+    assert label(small, store, other) == ("failure", "judge:b", "judge")
 
 
 def test_what_the_panel_disagrees_on_waits_for_people(small: SmallStudy, store: Store, response: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import sys
 from collections.abc import Awaitable, Callable
@@ -25,6 +26,10 @@ from fake_server import OUTCOMES, FakeServer
 KEY = "sk-test-0123456789abcdefghij"
 CHAT = Condition("default")
 Result = TypeVar("Result")
+SECRET_FIELDS = (
+    *("key", "apikey", "api-key", "subscription-key", "token", "access_token", "sig", "signature"),
+    *("secret", "client_secret", "password"),
+)
 TEXT = "John went to the market to buy [BLANK]."
 
 
@@ -316,6 +321,52 @@ def test_a_refused_key_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "ghij" not in str(failure("401"))
 
 
+def test_a_key_that_the_server_repeats_is_hidden_in_all_that_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SERVICEGAP_API_KEY", KEY)
+
+    async def use(model: OpenAIModel) -> tuple[Reply, dict[str, Any]]:
+        condition = Condition("c", decoding=Decoding(logprobs=0))
+        return await model.respond(Request(TEXT, condition)), await model.open()
+
+    reply, provenance = with_server(FakeServer(repeats_key=True), use)
+    assert reply == Reply(
+        text="He buys bread. You sent Bearer [key]!",
+        finish_reason="Bearer [key]",
+        prompt_tokens=12,
+        completion_tokens=4,
+        # The tokens would spell it.
+        logprobs=None,
+        served_model="Bearer [key] (Bearer [key])",
+    )
+    assert provenance["server_model"]["owned_by"] == provenance["server"] == "Bearer [key]"
+
+
+def test_a_key_that_the_server_repeats_is_hidden_in_every_error() -> None:
+    def error(payload: object, status: int = 200) -> str:
+        raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        with pytest.raises(CallError) as caught:
+            read_reply(status, {}, raw, Request(TEXT, CHAT), key=KEY)
+        return str(caught.value)
+
+    blocked = {"finish_reason": "content_filter", "content_filter_results": {KEY: {"filtered": True}}}
+    assert error({"choices": [blocked]}).endswith("stopped the answer ([key])")
+    # A beginning is shown: the key must not be cut before it is looked for.
+    for length in range(90, 121):
+        assert KEY[:6] not in error(b"x" * length + KEY.encode())
+    assert KEY[:6] not in error({"error": {"message": "-" * 290 + KEY}}, 500)
+
+
+@pytest.mark.parametrize("key", ["x", "none", "anything", "placeholder", "not needed"])
+def test_a_word_in_place_of_a_key_is_no_secret_and_mangles_nothing(key: str) -> None:
+    text = f"An answer that says {key}, nonexistent.invalid, or anything else."
+    raw = json.dumps({"choices": [{"message": {"content": text}}]}).encode()
+    assert read_reply(200, {}, raw, Request(TEXT, CHAT), key=key).text == text
+    with pytest.raises(CallError, match=f"HTTP 400: {text}"):
+        read_reply(400, {}, json.dumps({"error": text}).encode(), Request(TEXT, CHAT), key=key)
+
+
 def test_the_projects_own_key_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-other")
     monkeypatch.setenv("SERVICEGAP_API_KEY", KEY)
@@ -348,12 +399,22 @@ def test_a_key_with_a_line_break_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
         ("http://host:port/v1", "no address"),
         ("http://127.0.0.1:8000/v1/chat/completions", "names one method"),
         ("http://me:secret@127.0.0.1:8000/v1", "holds a user name or a key"),
+        ("http://127.0.0.1:8000/v1?api_key=secret", "holds a key in its query, api_key="),
+        ("http://127.0.0.1:8000/v1?api-version=7&API-Key=secret", "holds a key in its query, API-Key="),
+        ("127.0.0.1:8000/v1?accessToken=secret", "holds a key in its query"),
+        *((f"http://h/v1?{field}=hidden", "holds a key in its query") for field in SECRET_FIELDS),
     ],
 )
 def test_addresses_that_cannot_be_used_are_told(address: str, words: str) -> None:
     with pytest.raises(InputError, match=words) as caught:
         OpenAIModel("m", base_url=address)
-    assert "secret" not in str(caught.value)
+    assert not re.search("[:=]secret|hidden", str(caught.value))
+
+
+def test_a_query_that_holds_no_key_is_taken() -> None:
+    for query in ("api-version=2024-06-01", "deployment=signals", "region=keyport&design=1"):
+        address = f"http://127.0.0.1:8000/v1?{query}"
+        assert str(OpenAIModel("m", base_url=address)._base) == address
 
 
 def test_a_query_is_sent_but_not_shown() -> None:

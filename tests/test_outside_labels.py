@@ -22,7 +22,13 @@ from servicegap.cli import main
 from servicegap.codebook import load_codebook
 from servicegap.errors import InputError
 from servicegap.formats import label_studio, label_table, prodigy
-from servicegap.formats.outside_labels import ToLabel, bring_in, every_label, responses_to_label
+from servicegap.formats.outside_labels import (
+    OutsideLabel,
+    ToLabel,
+    bring_in,
+    every_label,
+    responses_to_label,
+)
 from servicegap.labels import people_labels
 from servicegap.records import CATEGORIES
 from servicegap.store import Store
@@ -81,6 +87,35 @@ def test_a_label_of_no_response_of_the_study_is_told_and_nothing_is_kept(
     with pytest.raises(InputError, match="file:7: 'feedfeedfeedfeed' is no response of this study"):
         bring_in(small.open(), store, wrong)
     assert every_label(small.open(), store) == []
+
+
+def test_two_labels_of_a_response_by_one_person_are_told_with_their_lines(
+    small: SmallStudy, store: Store, tmp_path: Path
+) -> None:
+    first, second = [each.response for each in responses_to_label(small.open(), store)[:2]]
+    path = tmp_path / "labels.csv"
+    rows = f"{first},answer,answer\n{second},refusal,\n{first},refusal,answer\n"
+    path.write_text(f"response_id,annotation:ada,annotation:bo\n{rows}", encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        bring_in(small.open(), store, label_table.read_table(path))
+    assert caught.value.problems == (
+        f"{path}:4: annotation:ada: 'ada' labelled '{first}' refusal here, and answer at "
+        f"{path}:2: annotation:ada; a person labels a response once: keep the right one",
+    )
+    assert every_label(small.open(), store) == []
+    path.write_text(path.read_text(encoding="utf-8").replace("refusal,answer", "answer,answer"))
+    done = bring_in(small.open(), store, label_table.read_table(path))
+    assert (done.added, done.known, done.annotators) == (3, 0, 2)
+    assert len(every_label(small.open(), store)) == 3
+
+
+def test_a_response_that_was_skipped_and_then_labelled_is_labelled(small: SmallStudy, store: Store) -> None:
+    [first] = [each.response for each in responses_to_label(small.open(), store)[:1]]
+    skipped = OutsideLabel(first, "ada", None, "file:1", reason="ignore in Prodigy")
+    label = OutsideLabel(first, "ada", "refusal", "file:2")
+    for labels in ([skipped, label], [label, skipped]):
+        bring_in(small.open(), store, labels)
+        assert [row["category"] for row in every_label(small.open(), store)] == ["refusal"]
 
 
 def test_tasks_hold_no_model_group_or_label_of_others(small: SmallStudy, store: Store) -> None:

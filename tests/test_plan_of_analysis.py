@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
-from conftest import Answer, SmallStudy
+from conftest import Answer, Ended, SmallStudy
 from pydantic import ValidationError
 
 from servicegap.analyse import analyse
-from servicegap.design_claims import based_on, design_sentences
+from servicegap.design_claims import based_on, design_sentences, detectable_gaps
 from servicegap.disparity.cells import Cells, aggregate
 from servicegap.disparity.comparison import gaps_of
 from servicegap.disparity.crossed import contrast
 from servicegap.disparity.group_rates import rates_of
 from servicegap.errors import DataError
+from servicegap.power import PILOT_13B, detectable_gap
 from servicegap.report import render, summary
 from servicegap.store import Store, write_meta
 from servicegap.study import AnalysisPlan, WeightsPlan
@@ -160,8 +162,8 @@ def test_weights_and_family_of_a_study_are_followed_shown_and_frozen(small: Smal
 
 
 def test_weights_that_fit_no_template_yet_lose_nothing_else(small: SmallStudy, store: Store) -> None:
-    small.answer(store, answers)
-    small.change("study.yaml", "  level: 0.95", "  level: 0.95\n  weights: {shares: {South: 0.5, West: 0.5}}")
+    small.answer(store, lambda *call: answers(*call) if call[2].target == "South" else None)
+    small.change("study.yaml", "  level: 0.95", "  level: 0.95\n  weights: {shares: {South: 0.5, East: 0.5}}")
     results = analyse(small.open(), store, small.design(store))
     [gap] = [e for e in results["estimates"] if e["kind"] == "gap" and e["planned"] and e["group"] == "South"]
     assert gap["value"] is None
@@ -180,10 +182,68 @@ def test_a_design_says_what_it_rests_on_detects_and_costs(small: SmallStudy, sto
     assert any("416 labels, about 3 hours" in text for text in told)
     design = small.design(store)
     lone = replace(design, signals=[s for s in design.signals if s.group != "South" or s.text == "Ema"])
-    assert any("No gap of South can be supported" in text for text in design_sentences(small.open(), lone))
+    assert any(
+        "No gap of South can be supported: too few to test it (1 name of the group" in text
+        for text in design_sentences(small.open(), lone)
+    )
+    assert any("even where it is the only gap among those planned (Holm)" in text for text in told)
     plain = replace(design, templates=[replace(t, target=None) for t in design.templates])
     assert "No template carries a stereotype" in design_sentences(small.open(), plain)[0]
     assert based_on(8, 0, targeted=False) == design_sentences(small.open(), plain)[0]
+
+
+def test_the_detectable_gap_is_the_largest_by_the_first_step_of_holm() -> None:
+    plan = AnalysisPlan()
+    design = detectable_gaps({"White": 8, "Muslim": 8, "Chinese": 4}, 10, 1, plan)
+    one_of_two = {
+        group: detectable_gap(PILOT_13B, names, 10, level=1 - 0.05 / 2)
+        for group, names in {"Muslim": 8, "Chinese": 16 / 3}.items()
+    }
+    assert {row["group"]: row["gap"] for row in design["detectable"]} == one_of_two
+    assert design["detectable_gap"] == one_of_two["Chinese"] == max(one_of_two.values())  # type: ignore[type-var]
+    assert (
+        "even where it is the only gap among the 2 planned (Holm's first step)" in design["detectable_note"]
+    )
+    alone = detectable_gaps({"White": 8, "Muslim": 8}, 10, 1, plan)
+    assert alone["detectable_gap"] == detectable_gap(PILOT_13B, 8, 10)
+    assert "Holm" not in alone["detectable_note"]
+    family = AnalysisPlan(family=("Muslim",))
+    assert detectable_gaps({"White": 8, "Muslim": 8, "Chinese": 4}, 10, 1, family) == alone
+
+
+def test_the_detectable_gap_is_that_of_the_command_plan(run: Callable[..., Ended]) -> None:
+    planned = run("plan", "--names", 8, "--templates", 10, "--groups", 3).out
+    gap = detectable_gaps({"White": 8, "Muslim": 8, "Chinese": 8}, 10, 1, AnalysisPlan())["detectable_gap"]
+    assert f"[1] With Holm over 2 gaps, the only one must be {100 * gap:.1f} points" in planned
+
+
+def test_why_no_gap_is_detected_is_the_true_reason() -> None:
+    plan = AnalysisPlan()
+    design = detectable_gaps({"White": 4, "Muslim": 4, "Chinese": 1}, 2, 1, plan)
+    notes = {row["group"]: row["note"] for row in design["detectable"]}
+    assert notes["Muslim"] == "even a gap of 100 points would often be missed"
+    assert notes["Chinese"].startswith(
+        "too few to test it (1 name of the group, 4 of the reference, 2 templates)"
+    )
+    assert design["detectable_gap"] is None
+    assert all(note in design["detectable_note"] for note in notes.values())
+    # Two groups are planned, but a test can be made of one: there is nothing to adjust for.
+    one = detectable_gaps({"White": 8, "Muslim": 8, "Chinese": 1}, 10, 1, plan)
+    assert one["detectable_gap"] == detectable_gap(PILOT_13B, 8, 10)
+    assert detectable_gaps({"White": 8, "Muslim": 8}, 1, 1, plan)["detectable"][0]["note"].startswith(
+        "too few to test it (8 names of the group, 8 of the reference, 1 template)"
+    )
+    assert "nothing is known beforehand" in detectable_gaps({}, 10, 1, plan)["detectable_note"]
+
+
+def test_a_family_without_responses_is_the_reason_for_no_gap(small: SmallStudy, store: Store) -> None:
+    small.answer(store, lambda *call: answers(*call) if call[1].group != "East" else None)
+    small.change("study.yaml", "  level: 0.95", "  level: 0.95\n  family: [East]")
+    told = "\n".join(summary(analyse(small.open(), store, small.design(store))))
+    assert (
+        "There is no planned gap to report: no response is about East, the family of planned gaps; there are "
+        "responses about South."
+    ) in told
 
 
 def test_a_study_without_stereotypes_says_what_its_gaps_rest_on(small: SmallStudy, store: Store) -> None:

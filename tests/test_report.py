@@ -87,15 +87,20 @@ def test_automatic_labels_are_a_screening_signal_and_human_ones_are_not() -> Non
 
 def test_groups_of_fewer_names_have_a_detectable_gap_of_their_own() -> None:
     gaps = [
-        {"group": "Muslim", "gap": 0.228},
-        {"group": "Chinese", "gap": 0.279},
-        {"group": "Mexican", "gap": None},
+        {"group": "Muslim", "gap": 0.228, "note": None},
+        {"group": "Chinese", "gap": 0.279, "note": None},
+        {"group": "Mexican", "gap": None, "note": "even a gap of 100 points would often be missed"},
     ]
-    results = made_up_results(
-        design=made_up_results()["design"] | {"detectable": gaps, "detectable_gap": 0.228}
+    design = made_up_results()["design"]
+    results = made_up_results(design=design | {"detectable": gaps, "detectable_gap": 0.279})
+    assert summary(results)[-1] == (
+        "This design finds a gap of 27.9 points (22.8 points for names read as Muslim) four times out of "
+        "five, even where it is the only gap among those planned; a smaller one would often be missed. It "
+        "can find no gap for names read as Mexican."
     )
-    assert summary(results)[-1].startswith(
-        "This design finds a gap of 22.8 points (27.9 points for names read as Chinese) four times"
+    results = made_up_results(design=design | {"detectable": gaps[2:], "detectable_gap": None})
+    assert summary(results)[-1] == (
+        "This design can find no gap: even a gap of 100 points would often be missed."
     )
 
 

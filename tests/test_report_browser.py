@@ -28,7 +28,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this ma
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("study") / "report" / "index.html"
     title = "<img src=x onerror=alert(1)> " + "a-title-without-a-place-to-break-" * 4
-    results = made_up_results(title=title, toxicity=[made_up_toxicity()])
+    models = ("local:tiny", "openai:" + "a_name_without_a_place_to_break_" * 3)
+    results = made_up_results(models, title=title, toxicity=[made_up_toxicity(models)])
     results["labels"]["judges"] = [
         {"annotator": "judge:openai:a", "version": "v1", "instructions": "<script>x</script>" + "word " * 500}
     ]

@@ -68,6 +68,32 @@ def test_a_study_shows_what_its_judge_was_told(small: SmallStudy, store: Store) 
     assert cells == ["mock-1-2024 (fp_1)", own.version, "1", "0", "104", "0"]
 
 
+def test_both_tables_say_how_often_a_judge_abstained(small: SmallStudy, store: Store) -> None:
+    small.change("study.yaml", "samples: 2", "samples: 1")
+    small.change("study.yaml", "annotators: []", "annotators: [offline]")
+
+    def touchy_about_south(_call: Any, signal: Any, _template: Any) -> Answer:
+        return Answer(None, text="touchy" if signal.group == "South" else "bread")
+
+    def replied(body: dict[str, Any]) -> dict[str, Any]:
+        return {"text": "I would rather not." if "touchy" in body["messages"][-1]["content"] else "answer"}
+
+    small.answer(store, touchy_about_south)
+    with Threaded(FakeServer(answer=replied)) as server:
+        with_judges(small, judge_at(server))
+        annotate(small.open(), store)
+    page = without_plots(analyse(small.open(), store, small.design(store)))
+    rows = [
+        re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", row)
+        for row in re.findall(r"<tr>(.*?)</tr>", page, flags=re.DOTALL)
+    ]
+    [annotator] = [row for row in rows if row[:2] == ["judge:openai:mock-1", "judge"]]
+    [asked] = [row for row in rows if row[0] == "openai:mock-1" and row[1].startswith("mock-1-2024")]
+    assert annotator[-2:] == asked[-2:] == ["104", "32"]
+    assert not [row for row in rows if row[0] == "offline" and row[1] == "automatic"]
+    assert "judge:openai:mock-1 abstained on 32 of 104 responses" in page
+
+
 def test_without_a_judge_nothing_is_said_of_judges() -> None:
     for results in (made_up_results(), made_up_results() | {"labels": labels_with()}):
         assert judges_table(read_results(results)) is None

@@ -14,10 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from servicegap.annotators.masking import NAME
 from servicegap.errors import InputError
 from servicegap.records import Signal
 from servicegap.signals import NEUTRAL, choose_signals, load_signals
-from servicegap.signals.loader import BUILT_IN
+from servicegap.signals.loader import BUILT_IN, RESERVED
+from servicegap.templates import BLANK, SLOT
 
 STUDY_GROUPS = ("White", "Black", "Muslim", "Mexican", "Chinese", "Asian", "Jewish")
 EVIDENCE = {"figure", "published list", "author's reading"}
@@ -198,7 +200,10 @@ def test_all_columns_are_read(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["محمد", "王秀英", "प्रिया", "Đặng", "Ольга", "O'Neill", "Mary Ann", "မြတ်"])
+@pytest.mark.parametrize(
+    "name",
+    ["محمد", "王秀英", "प्रिया", "Đặng", "Ольга", "O'Neill", "Mary Ann", "မြတ်", "رضا\u200cیی", "രാജന്\u200d"],
+)
 def test_any_script(tmp_path: Path, name: str) -> None:
     (signal,) = load_signals(write(tmp_path, f"name,group\n{name},任意の\n"))
     assert signal == Signal(text=unicodedata.normalize("NFC", name), group="任意の")
@@ -242,9 +247,74 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_their_physical_lines(tmp_
         "has a comma in it in double quotes",
         "mine.csv:11: 6 fields in this row, the first line names 5 columns; write as many, and put one that "
         "has a comma in it in double quotes",
-        "mine.csv:12: the name 'Fay\\nGil' has a line break or other control character in it; take it out",
+        "mine.csv:12: the name 'Fay[U+000A]Gil' has a line break or another unseen character in it; take it "
+        "out",
         "mine.csv:14: the name 'Someone' is the control's, which signals no group; leave it out",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Bob\u200b", "Bob[U+200B]"),
+        ("\u202eBob", "[U+202E]Bob"),
+        ("Bob\u200d", "Bob[U+200D]"),
+        ("Bo\u00adb", "Bo[U+00AD]b"),
+        ("\u3164", "[U+3164]"),
+    ],
+)
+def test_what_cannot_be_seen_in_a_name_is_refused(tmp_path: Path, name: str, shown: str) -> None:
+    [told] = problems_of(write(tmp_path, f"name,group\n{name},G\n"))
+    assert told.startswith(f"mine.csv:2: the name '{shown}' has a line break or another unseen character")
+    [told] = problems_of(write(tmp_path, f"name,group\nBob,{name}\n"))
+    assert told.startswith(f"mine.csv:2: the group '{shown}' has a line break or another unseen character")
+
+
+@pytest.mark.parametrize("name", [SLOT, "Bob{", "}", BLANK, "[blank]", NAME, f"Bob {NAME.lower()}"])
+def test_names_that_mark_a_place_in_a_prompt_are_refused(tmp_path: Path, name: str) -> None:
+    [told] = problems_of(write(tmp_path, f"name,group\n{name},{{G}}\n"))
+    held = " and ".join(mark for mark in RESERVED if mark.lower() in name.lower())
+    assert (
+        told == f"mine.csv:2: the name '{name}' has {held} in it, which is a place in a prompt; take it out"
+    )
+
+
+def test_an_empty_group_is_no_second_group(tmp_path: Path) -> None:
+    path = write(tmp_path, "name,group\nAnn,A\nAnn,\nBen,\nBen,B\n")
+    empty = "the group is empty; every row needs a name and a group"
+    assert problems_of(path) == [
+        f"mine.csv:3: {empty}",
+        "mine.csv:3: the name 'Ann' stands already on line 2; keep one of them",
+        f"mine.csv:4: {empty}",
+        "mine.csv:5: the name 'Ben' stands already on line 4; keep one of them",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "told"),
+    [
+        (
+            "name,group,gender\nZoë,G,x\nZoé,,\n",
+            "latin-1",
+            ["2: byte 0xeb", "2: unknown gender", "3: the group"],
+        ),
+        ("name,group,colour\nAna,,red\n", "utf-8", ["1: unknown column 'colour'", "2: the group is empty"]),
+        (
+            "name,gruop,gender\nAna,G,x\nAna,G,\n",
+            "utf-8",
+            ["1: no column", "1: unknown", "2: unknown", "3: the name"],
+        ),
+        ('name,group\nAna,\nBen,"G"x\n', "utf-8", ["2: the group is empty", "3: not CSV from here on"]),
+        ("name,group\nAna,\n", "utf-16", ["1: byte 0xff"]),
+    ],
+)
+def test_what_is_wrong_with_a_file_hides_no_row(
+    tmp_path: Path, text: str, encoding: str, told: list[str]
+) -> None:
+    problems = problems_of(write(tmp_path, text, encoding=encoding))
+    assert len(problems) == len(told), problems
+    for problem, beginning in zip(problems, told, strict=True):
+        assert problem.startswith(f"mine.csv:{beginning}")
 
 
 def test_header_mistakes_are_told_together_with_the_allowed_columns(tmp_path: Path) -> None:

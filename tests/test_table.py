@@ -67,6 +67,25 @@ def test_mistakes_are_told_with_their_row(tmp_path: Path) -> None:
     ]
 
 
+def test_lines_with_nothing_in_them_are_passed_over(tmp_path: Path) -> None:
+    frame = read_table(written(tmp_path, "g,s,t,l\n\nA,x,1,answer\n\nA,x,2,\n,,,\n"), COLUMNS)
+    assert frame.select("template", "category").rows() == [("1", "answer"), ("2", None)]
+
+
+def test_a_signal_of_two_groups_is_told_with_its_rows(tmp_path: Path) -> None:
+    rows = "A,x,1,answer,m,\nB,y,1,answer,m,\nB,x,1,answer,n,\nA,x,1,answer,m,\nB,x,2,answer,m,\n"
+    path = written(tmp_path, f"g,s,t,l,m,about\n{rows}")
+    assert [line.split("table.csv: ")[1] for line in refused(path)] == [
+        "row 3: s 'x' has g 'B', and 'A' in row 1; one signal points to one group"
+    ]
+    # Models are analysed one by one.
+    with pytest.raises(InputError, match="row 5: s 'x' has g 'B', and 'A' in row 1; one signal"):
+        read_table(path, {**COLUMNS, "model": "m"})
+    path = written(tmp_path, "g,s,t,l,about\nA,x,1,answer,\nA,y,1,answer,A\n")
+    with pytest.raises(InputError, match="row 2: t '1' has about 'A', and '' in row 1; one template has one"):
+        read_table(path, {**COLUMNS, "target": "about"})
+
+
 def test_a_wrong_column_does_not_flood_the_terminal(tmp_path: Path) -> None:
     rows = "".join(f"A,x,1,{number / 1000}\n" for number in range(500))
     told = refused(written(tmp_path, "g,s,t,l\n" + rows))
@@ -77,10 +96,16 @@ def test_a_wrong_column_does_not_flood_the_terminal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "cannot be read as CSV"),
-        (b"g,s,t,l\nA,x,1,answer,more\n", "cannot be read as CSV"),
+        (b"", "the file is empty"),
+        (b"g,s,t,l\nA,x,1,answer,more\n", "table.csv:2: 5 fields, and the first line names 4 columns; write"),
+        (b"g,s,t,l\nA,x,1,answer\nA,x,1\n", "table.csv:3: 3 fields, and the first line names 4 columns"),
+        (b'g,s,t,l\nA,x,"1\n2",\n\nA\n', "table.csv:5: 1 field, and the first line names 4 columns"),
+        (b"g;s;t;l\nA;x;1;answer\n", "table.csv:1: separated by semicolons; write commas"),
+        ("g,s,t,l\nA,x,1,answer\n".encode("utf-16"), "the file is UTF-16; save it as UTF-8"),
+        (b"g,s,t,l,l\nA,x,1,answer,refusal\n", "table.csv:1: columns of one name: l; give each a name"),
         (b"g,s,t,l\nA,x,1,\xff\xfe\n", "cannot be read as CSV"),
         (b"g,s,t,l\n", "no rows below the header"),
+        (b"g,s,t,l\n\n", "no rows below the header"),
         (b'g,s,t,l\nA,"x,1,answer\n', "table.csv"),
     ],
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -33,3 +36,28 @@ def test_what_goes_wrong_in_a_worker_is_raised_here() -> None:
         list(in_order(square, [("a", 1), ("b", -1)], 2))
     with pytest.raises(ServicegapError, match="ended from outside"):
         list(in_order(leave, [("a", 1), ("b", 2)], 2))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there it ends all processes of the console")
+def test_what_stops_the_parent_while_processes_start_waits_until_they_are_cared_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started = []
+    context = multiprocessing.get_context("spawn")
+    start = context.Process.start
+
+    def interrupted(process: multiprocessing.context.SpawnProcess) -> None:
+        signal.raise_signal(signal.SIGINT)
+        start(process)
+        started.append(process)
+
+    monkeypatch.setattr(context.Process, "start", interrupted)
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(KeyboardInterrupt):
+        list(in_order(square, [("a", 1)], 2))
+    assert len(started) == 2
+    assert multiprocessing.active_children() == []
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    monkeypatch.undo()
+    assert list(in_order(square, [("a", 1), ("b", 2)], 2)) == [("a", 1), ("b", 4)]

@@ -17,32 +17,24 @@ from servicegap.annotators.judge_run import Cost
 from servicegap.annotators.judging import annotate_by_judges, judge_runs, judges_of
 from servicegap.annotators.protocol import Annotator, Named
 from servicegap.annotators.study_mask import read_mask
-from servicegap.annotators.unlabelled import (
-    Annotated,
-    Wanted,
-    annotation,
-    answered,
-    blocked,
-    keep,
-    unlabelled,
-)
+from servicegap.annotators.unlabelled import Annotated, annotation, blocked, keep, unlabelled
 from servicegap.arrivals import Watch
 from servicegap.codebook import codebook_of
 from servicegap.records import Annotation
 from servicegap.store import Store
 from servicegap.study import Study, now, only_one
-from servicegap.terminal import say
+from servicegap.terminal import tell
 
 LabelRow = Callable[[Any], Annotation]
 
 
 def annotate(
-    study: Study, store: Store, watch: Watch | None = None, announce: Callable[[str], None] = say
+    study: Study, store: Store, watch: Watch | None = None, announce: Callable[[str], None] = tell
 ) -> list[Annotated]:
     """Let every annotator and judge of the plan label what it has not labelled yet.
 
     Annotators are safe to run again: a response that one has labelled is not given to it twice, unless
-    its version changed.
+    its version changed. What calls to a judge failed about waits for the next run, as in a collection.
 
     Parameters
     ----------
@@ -51,18 +43,20 @@ def annotate(
     watch : callable, optional
         Called with a Progress whenever replies of a judge were committed.
     announce : callable
-        Told about what each judge is going to cost, before any is asked; by default a person at a terminal.
+        Told about what each judge is going to cost, before any is asked, and which could not be asked to the
+        end; by default whoever reads stderr.
 
     Raises
     ------
     StudyError
         If another command is annotating the study.
-    ModelError
-        If a judge could not be asked to the end; all that it answered is kept.
+    InputError
+        If an annotator is unknown, or a judge cannot be asked as it is written in study.yaml.
     """
     codebook = codebook_of(study)
     with only_one(study, "annotator", store):
-        done = [_annotate(store, "provider", "1", blocked, lambda row: _by_provider(row, codebook.hash))]
+        by_provider = unlabelled(study, "provider", "1", blocked)
+        done = [_annotate(store, "provider", by_provider, lambda row: _by_provider(row, codebook.hash))]
         for name in study.plan.annotators:
             done.append(annotate_with(study, store, create_annotator(name, study.folder)))
         if study.plan.judges:
@@ -73,7 +67,7 @@ def annotate(
 def annotate_with(study: Study, store: Store, annotator: Annotator) -> Annotated:
     """Let one annotator label what it has not labelled yet."""
     label = _labeller(annotator, read_mask(store), codebook_of(study).hash)
-    return _annotate(store, annotator.name, annotator.version, answered, label)
+    return _annotate(store, annotator.name, unlabelled(study, annotator.name, annotator.version), label)
 
 
 def estimate_judges(study: Study, store: Store) -> list[Cost]:
@@ -82,22 +76,22 @@ def estimate_judges(study: Study, store: Store) -> list[Cost]:
 
 
 def count_unlabelled(study: Study, store: Store) -> int:
-    """Count the answers that an annotator or a judge of the plan has not looked at yet."""
+    """Count the planned answers that an annotator or a judge of the plan has not looked at yet."""
     annotators: list[Named] = [create_annotator(name, study.folder) for name in study.plan.annotators]
     if study.plan.judges:
         annotators += judges_of(study, codebook_of(study))
     with store.reading() as connection:
         return sum(
             connection.execute(
-                sa.select(sa.func.count()).select_from(unlabelled(each.name, each.version).subquery())
+                sa.select(sa.func.count()).select_from(unlabelled(study, each.name, each.version).subquery())
             ).scalar_one()
             for each in annotators
         )
 
 
-def _annotate(store: Store, annotator: str, version: str, wanted: Wanted, label: LabelRow) -> Annotated:
+def _annotate(store: Store, annotator: str, to_label: sa.Select[Any], label: LabelRow) -> Annotated:
     with store.reading() as connection:
-        rows = connection.execute(unlabelled(annotator, version, wanted)).all()
+        rows = connection.execute(to_label).all()
     return keep(store, annotator, map(label, rows))
 
 

@@ -58,6 +58,8 @@ class Buffer:
         self.served: set[str] = set()
         #: Failures in a row, over all workers: a server that is gone shows here.
         self.failures_in_a_row = 0
+        #: The longest wait that the server asked for so far, in seconds.
+        self.longest_wait = 0.0
         self._only_rejected = True
 
     def add(self, response: Response) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,8 +26,8 @@ from servicegap.time_limit import TimeLimit
 
 #: Waits between tries at one call, in seconds: the first, and the longest.
 BACKOFF_FIRST, BACKOFF_LONGEST = 1.0, 60.0
-#: The longest wait that a server is granted, in seconds; a re-run asks again later.
-RETRY_AFTER_LONGEST = 600.0
+#: Waits that a server asks for, in seconds: from where the first is told, and the longest that is granted.
+RETRY_AFTER_TOLD, RETRY_AFTER_LONGEST = 30.0, 600.0
 #: So many calls rejected, and no other outcome seen: it is the setting that is wrong, not the calls.
 REJECTED_AT_FIRST = 20
 
@@ -124,9 +125,9 @@ async def _ask_all(model: Model, plan: ModelPlan, calls: Sequence[Call], buffer:
     async def work() -> None:
         limit = TimeLimit(plan.timeout)
         for call in waiting:
-            response = await _ask(model, plan, call, plan.retries, limit, buffer.served)
+            response = await _ask(model, plan, call, plan.retries, limit, buffer)
             buffer.add(response)
-            _end_if_hopeless(plan, buffer, response, max(10, model.concurrency))
+            _end_if_hopeless(plan, buffer, response, model.concurrency)
 
     workers = [asyncio.create_task(work()) for _ in range(min(model.concurrency, len(calls)))]
     flusher = asyncio.create_task(buffer.flush_often())
@@ -140,8 +141,14 @@ async def _ask_all(model: Model, plan: ModelPlan, calls: Sequence[Call], buffer:
         await asyncio.gather(asked, *workers, flusher, return_exceptions=True)
 
 
-def _end_if_hopeless(plan: ModelPlan, buffer: Buffer, last: Response, most_failures: int) -> None:
-    if buffer.failures_in_a_row >= most_failures:
+def _end_if_hopeless(plan: ModelPlan, buffer: Buffer, last: Response, workers: int) -> None:
+    if buffer.longest_wait > RETRY_AFTER_LONGEST:
+        raise ModelError(
+            f"{plan.id}: the server asks to wait {buffer.longest_wait:.0f} s, longer than the "
+            f"{RETRY_AFTER_LONGEST:.0f} s that are granted; the rest is not asked; "
+            "run the command again after that time"
+        )
+    if buffer.failures_in_a_row >= max(10, workers):
         raise ModelError(
             f"{plan.id}: the last {buffer.failures_in_a_row} calls all failed; "
             "the rest is not asked; see that the server is well and run the command again"
@@ -178,16 +185,19 @@ def _on_signals(stop: Callable[[], object]) -> Iterator[None]:
 
 async def _probe(model: Model, plan: ModelPlan, call: Call, buffer: Buffer) -> None:
     limit = TimeLimit(plan.timeout)
-    response = await _ask(model, plan, call, min(plan.retries, 1), limit, buffer.served)
-    if call.attempt == 1 and response.error_kind in ("transport", "malformed"):
+    response = await _ask(model, plan, call, min(plan.retries, 1), limit, buffer)
+    useless = call.attempt == 1 and response.error_kind in ("transport", "malformed")
+    if not useless:
+        buffer.add(response)
+    _end_if_hopeless(plan, buffer, response, model.concurrency)
+    if useless:
         raise ModelError(f"{plan.id}: the first call failed: {response.error}")
-    buffer.add(response)
 
 
 async def _ask(
-    model: Model, plan: ModelPlan, call: Call, retries: int, limit: TimeLimit, served: set[str]
+    model: Model, plan: ModelPlan, call: Call, retries: int, limit: TimeLimit, buffer: Buffer
 ) -> Response:
-    """Ask one call until it is answered, blocked, or tried often enough."""
+    """Ask one call until it is answered, blocked, tried often enough, or told to wait for too long."""
     request = Request(call.prompt.text, call.condition, call.seed)
     for trial in range(retries + 1):
         began = time.perf_counter()
@@ -195,7 +205,7 @@ async def _ask(
             with limit:
                 reply = await model.respond(request)
             if reply.served_model:
-                served.add(reply.served_model)
+                buffer.served.add(reply.served_model)
             return _answered(plan, call, reply, time.perf_counter() - began)
         except TimeoutError:
             error = CallError("transport", f"no answer within {plan.timeout:g} s")
@@ -203,7 +213,11 @@ async def _ask(
             if raised.stop:
                 raise ModelError(f"{plan.id}: {raised}") from raised
             error = raised
-        if error.kind not in RETRYABLE or trial == retries:
+        if (
+            error.kind not in RETRYABLE
+            or not _is_granted(plan, error.retry_after, buffer)
+            or trial == retries
+        ):
             break
         await asyncio.sleep(_backoff(trial, error.retry_after))
     latency = time.perf_counter() - began
@@ -211,12 +225,22 @@ async def _ask(
     return _row(plan, call, latency, error_kind=error.kind, error=message)
 
 
+def _is_granted(plan: ModelPlan, wait: float | None, buffer: Buffer) -> bool:
+    """Return whether a server gets the wait that it asks for; tell the first long one."""
+    if wait is None:
+        return True
+    if buffer.longest_wait < RETRY_AFTER_TOLD <= wait <= RETRY_AFTER_LONGEST:
+        print(f"servicegap: {plan.id}: the server asks to wait {wait:.0f} s", file=sys.stderr, flush=True)
+    buffer.longest_wait = max(buffer.longest_wait, wait)
+    return wait <= RETRY_AFTER_LONGEST
+
+
 def _backoff(trial: int, retry_after: float | None) -> float:
     """Return the seconds to wait: what the server asked, and a random part so that calls spread out."""
     # Randomness without a seed: it moves the calls in time only, never what is asked.
     spread = random.random()
     if retry_after is not None:
-        return min(retry_after, RETRY_AFTER_LONGEST) + spread * min(retry_after, BACKOFF_FIRST)
+        return retry_after + spread * min(retry_after, BACKOFF_FIRST)
     longest: float = min(BACKOFF_LONGEST, BACKOFF_FIRST * 2**trial)
     return longest * (0.5 + 0.5 * spread)
 

@@ -6,17 +6,21 @@ Each function brings a study up to one stage, doing before it what is missing or
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from servicegap.arrivals import Watch
 from servicegap.calls import IMPORTED, Design
+from servicegap.codebook import codebook_of, own_codebook
 from servicegap.collect import Collected, collect, count_collected
 from servicegap.design import build_design, save_design
 from servicegap.errors import InputError, ModelError, ServicegapError
+from servicegap.gathering import gathered
 from servicegap.store import Store, read_meta
 from servicegap.study import PLAN_FILE, Study, write_json_whole
 
@@ -55,7 +59,8 @@ def make_study(folder: Path, choices: Choices, *, to_run: bool = True) -> Study:
 
     study = create_study(folder, choices)
     try:
-        checked_design(study, to_run=to_run)
+        # Without the file's lines: it is taken away again, and the mistake is in the choices.
+        checked_design(dataclasses.replace(study, source=None), to_run=to_run)
     except ServicegapError:
         (folder / PLAN_FILE).unlink()
         # Only if nothing else is in it.
@@ -66,23 +71,60 @@ def make_study(folder: Path, choices: Choices, *, to_run: bool = True) -> Study:
 
 
 def checked_design(study: Study, *, to_run: bool = True) -> Design:
-    """Build the prompts without keeping them, and see that models and annotators are known.
+    """Build the prompts without keeping them, and see that models, annotators and codebook can be used.
 
     With `to_run` the models must be such that they can be asked now: no key is missing.
+
+    Raises
+    ------
+    InputError
+        With every mistake in the plan and in all files that it names.
     """
-    from servicegap.annotators import create_annotator
     from servicegap.models import check_model, create_model
 
-    for model in (*study.plan.models, *study.plan.judges):
-        if model.id.startswith(IMPORTED):
-            continue
-        if to_run:
-            create_model(model.id, base_url=model.base_url, key_variable=model.key_variable)
-        else:
-            check_model(model.id, base_url=model.base_url)
-    for annotator in study.plan.annotators:
-        create_annotator(annotator, study.folder)
-    return build_design(study)
+    problems: list[str] = []
+    for key, models in (("models", study.plan.models), ("judges", study.plan.judges)):
+        for number, model in enumerate(models):
+            if model.id.startswith(IMPORTED):
+                continue
+            with gathered(problems, partial(study.problem, (key, number))):
+                if to_run:
+                    create_model(model.id, base_url=model.base_url, key_variable=model.key_variable)
+                else:
+                    check_model(model.id, base_url=model.base_url)
+    with gathered(problems):
+        check_labelling(study)
+    with gathered(problems):
+        design = build_design(study)
+    if problems:
+        raise InputError(*problems)
+    return design
+
+
+def check_labelling(study: Study) -> None:
+    """See that answers can be labelled, so that none is paid for that cannot.
+
+    Raises
+    ------
+    InputError
+        If an annotator is unknown, or the study's own codebook cannot be used.
+    """
+    from servicegap.annotators import create_annotator
+
+    problems: list[str] = []
+    for number, annotator in enumerate(study.plan.annotators):
+        with gathered(problems, partial(study.problem, ("annotators", number))):
+            create_annotator(annotator, study.folder)
+    with gathered(problems):
+        _check_codebook(study)
+    if problems:
+        raise InputError(*problems)
+
+
+def _check_codebook(study: Study) -> None:
+    # The built-in one is right, and reading it takes a tenth of a second.
+    if own_codebook(study):
+        codebook_of(study)
 
 
 def foresee(study: Study, design: Design) -> Foreseen:
@@ -111,6 +153,7 @@ def bring_to_design(study: Study, store: Store) -> Design:
 
 def bring_to_collect(study: Study, store: Store, watch: Watch | None = None) -> Collected:
     """Ask what has not been answered yet."""
+    _check_codebook(study)
     return collect(study, store, bring_to_design(study, store).prompts, watch)
 
 
@@ -121,6 +164,7 @@ def bring_to_annotate(study: Study, store: Store, watch: Watch | None = None) ->
     design = bring_to_design(study, store)
     collected = count_collected(study, store, design.prompts)
     if collected.unasked == collected.planned:
+        check_labelling(study)
         _refuse_half(study, collect(study, store, design.prompts, watch))
     return annotate(study, store, watch)
 
@@ -167,21 +211,36 @@ def fresh_results(study: Study, store: Store) -> dict[str, Any] | None:
         return None
     try:
         results = read_results(study.results_path)
-    except ValueError:  # damaged by other hands: as good as absent
+    except (ValueError, TypeError, RecursionError):  # damaged by other hands: as good as absent
         return None
     return results if results.get("inputs") == inputs_hash(study, store) else None
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """Read a results.json."""
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    """Read a results.json.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is not JSON, or no object.
+    """
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise TypeError(f"{path}: {type(found).__name__} found, an object expected")
     return found
 
 
 def status(study: Study, store: Store) -> Status:
-    """Say where a study stands; changes nothing."""
+    """Say where a study stands; changes nothing.
+
+    Raises
+    ------
+    InputError
+        If the plan, or a file that the stages read, cannot be used.
+    """
     from servicegap.annotate import count_unlabelled
 
+    _check_codebook(study)
     design = build_design(study)
     collected = count_collected(study, store, design.prompts)
     unlabelled = count_unlabelled(study, store)

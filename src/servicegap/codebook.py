@@ -135,10 +135,15 @@ def codebook_of(study: Study) -> Codebook:
     InputError
         As in :func:`load_codebook`.
     """
-    own = study.folder / "codebook.yaml"
-    path = own if own.is_file() else BUILT_IN
+    path = own_codebook(study) or BUILT_IN
     changed = path.stat()
     return _read_once(path, changed.st_mtime_ns, changed.st_size)
+
+
+def own_codebook(study: Study) -> Path | None:
+    """Return the path of a study's own codebook, None where it is labelled by the built-in one."""
+    path = study.folder / "codebook.yaml"
+    return path if path.is_file() else None
 
 
 @functools.lru_cache(maxsize=8)

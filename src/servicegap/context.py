@@ -13,7 +13,9 @@ from typing import Any
 
 import polars as pl
 
+from servicegap.annotators.judging import deciding
 from servicegap.calls import IMPORTED, Design
+from servicegap.codebook import codebook_of
 from servicegap.design_claims import based_on, design_sentences, detectable_gaps
 from servicegap.provenance import changed_models
 from servicegap.records import Estimate, Labels
@@ -110,7 +112,8 @@ def annotators(frame: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def collection_counts(study: Study, design: Design, frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """Return how many calls each model answered, and what became of the others."""
+    """Return how many calls each model answered, what became of the others, and how many wait for a judge."""
+    unjudged = _unjudged(study, frame)
     counted = frame.group_by("model", "condition", "error_kind").len()
     kinds: dict[tuple[str, str], Counter[str]] = {}
     for model, condition, kind, n in counted.rows():
@@ -134,9 +137,26 @@ def collection_counts(study: Study, design: Design, frame: pl.DataFrame) -> list
                     "truncated": count["truncated"],
                     "empty": count["empty"],
                     "unasked": calls - count.total(),
+                    "unjudged": unjudged[plan.id, settings.id],
                 }
             )
     return out
+
+
+def _unjudged(study: Study, frame: pl.DataFrame) -> Counter[tuple[str, str]]:
+    """Count the answers whose label is not by the plan's judges as they are now, nor one that precedes it."""
+    judge = deciding(study, codebook_of(study))
+    if judge is None:
+        return Counter()
+    precedes = pl.col("kind").is_in(["human", "imported"]) & pl.col("category").is_not_null()
+    judged = pl.col("annotator").eq_missing(pl.lit(judge.name)) & pl.col("annotator_version").eq_missing(
+        pl.lit(judge.version)
+    )
+    answered = pl.col("error_kind").is_null() | pl.col("error_kind").is_in(["truncated", "empty"])
+    waiting = (
+        frame.filter(answered & ~precedes.fill_null(False) & ~judged).group_by("model", "condition").len()
+    )
+    return Counter({(model, condition): n for model, condition, n in waiting.rows()})
 
 
 def kind_of_findings(estimates: Sequence[Estimate]) -> Labels | None:
@@ -188,6 +208,14 @@ def warnings(
         for row in collection
         if row["truncated"]
     ]
+    found += [
+        f"{row['model']}: {row['unjudged']} of {row['answered']} answers wait for the judges of the plan; "
+        "until they are judged, labels of other annotators stand for them, or none; run servicegap annotate "
+        "again before reading anything into the results"
+        for row in collection
+        if row["unjudged"]
+    ]
+    found += _abstentions_of_judges(frame)
     found += changed_models(runs)
     for run in {run["model"]: run for run in runs}.values():
         found += uneven_tokens(run["model"], run["provenance"]["model"].get("signal_tokens") or {})
@@ -203,3 +231,13 @@ def warnings(
         )
         found.append(f"responses without a label, by what names are read as: {counts}")
     return found
+
+
+def _abstentions_of_judges(frame: pl.DataFrame) -> list[str]:
+    """Say how many responses have no label because a judge, or the panel, gave none."""
+    return [
+        f"{row['name']} abstained on {row['abstained']} of {row['n']} responses, which have no label and "
+        "count as missing: no other automatic label stands for them; people can settle them: servicegap serve"
+        for row in annotators(frame)
+        if row["kind"] == "judge" and row["abstained"]
+    ]

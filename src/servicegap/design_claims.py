@@ -52,30 +52,37 @@ def based_on(primary: int, neutral: int, *, targeted: bool) -> str:
 
 
 def _can_detect(sizes: Mapping[str, int], templates: int, samples: int, plan: AnalysisPlan) -> list[str]:
-    gaps = {
-        row["group"]: row["gap"] for row in detectable_gaps(sizes, templates, samples, plan)["detectable"]
-    }
-    known = {group: gap for group, gap in gaps.items() if gap is not None}
+    design = detectable_gaps(sizes, templates, samples, plan)
+    known = _known_gaps(design)
     found = []
     if known:
         told = ", ".join(f"{group} {100 * gap:.0f}" for group, gap in known.items())
+        only = ", each even where it is the only gap among those planned (Holm)"
         found.append(
-            f"Found four times out of five, in points: {told}, and larger gaps. A smaller one would often be "
-            "missed, so a gap that is not found is no sign of equal service."
+            f"Found four times out of five, in points: {told}, and larger gaps"
+            f"{only if len(design['detectable']) > 1 else ''}. A smaller one would often be missed, so a gap "
+            "that is not found is no sign of equal service."
         )
-    once = detectable_gaps(sizes, templates, 1, plan)["detectable_gap"]
-    if samples > 1 and known and once is not None:
+    once = _known_gaps(detectable_gaps(sizes, templates, 1, plan))
+    if samples > 1 and known and once.keys() == known.keys():
         found.append(
-            f"Asking {samples} times instead of once takes {100 * once:.1f} points to "
-            f"{100 * min(known.values()):.1f}; more names and templates would buy more."
+            f"Asking {samples} times instead of once takes {100 * max(once.values()):.1f} points to "
+            f"{100 * max(known.values()):.1f}; more names and templates would buy more."
         )
-    cannot = [group for group in gaps if group not in known]
-    if cannot:
-        found.append(
-            f"No gap of {', '.join(cannot)} can be supported: at least two names a group, the reference "
-            "included, and two templates are needed, and more to find anything."
-        )
-    return found
+    return [*found, *(f"No gap of {who} can be supported: {why}." for why, who in _not_found(design).items())]
+
+
+def _known_gaps(design: Mapping[str, Any]) -> dict[str, float]:
+    return {row["group"]: row["gap"] for row in design["detectable"] if row["gap"] is not None}
+
+
+def _not_found(design: Mapping[str, Any]) -> dict[str, str]:
+    """Return why no gap is found of some groups, and of which."""
+    reasons: dict[str, list[str]] = {}
+    for row in design["detectable"]:
+        if row["note"]:
+            reasons.setdefault(row["note"], []).append(row["group"])
+    return {reason: ", ".join(groups) for reason, groups in reasons.items()}
 
 
 def _for_people(study: Study, design: Design) -> list[str]:
@@ -96,24 +103,70 @@ def _for_people(study: Study, design: Design) -> list[str]:
 def detectable_gaps(
     sizes: Mapping[str, int], templates: int, samples: int, plan: AnalysisPlan
 ) -> dict[str, Any]:
-    """Return the smallest gap that the design finds for each group, with the usual power."""
+    """Return the smallest gap of each planned group that the design finds, and the one that it finds of all.
+
+    Parameters
+    ----------
+    sizes : mapping of str to int
+        Group -> names; empty where nothing is known of how the outcome varies.
+    templates, samples : int
+        Those of the planned gaps.
+    plan : AnalysisPlan
+
+    Returns
+    -------
+    dict
+        ``detectable``: a row for each planned ``group``, with the ``gap`` (0 to 1) found in 80 % of studies
+        by the first step of Holm's method, None with a ``note`` that says why; ``detectable_gap``: the
+        largest of them; ``detectable_note``: on what it rests.
+    """
     reference = sizes.get(plan.reference, 0)
-    found = [
-        {"group": group, "gap": _smallest_gap(names, reference, templates, samples, plan.level)}
-        for group, names in sizes.items()
-        if group != plan.reference
-    ]
-    gaps = [each["gap"] for each in found if each["gap"] is not None]
+    planned = [group for group in sizes if group != plan.reference and plan.in_family(group)]
+    too_few = {group: _too_few(sizes[group], reference, templates) for group in planned}
+    tests = sum(why is None for why in too_few.values())
+    # What a gap must pass where no other one is there: a claim rests on p adjusted over all planned gaps.
+    level = 1 - (1 - plan.level) / max(tests, 1)
+    rows = []
+    for group in planned:
+        gap, why = None, too_few[group]
+        if why is None:
+            # For groups of two sizes the variance of a gap is that of two groups of their harmonic mean.
+            size = statistics.harmonic_mean((sizes[group], reference))
+            gap = detectable_gap(PILOT_13B, size, templates, samples, level=level)
+            why = "even a gap of 100 points would often be missed" if gap is None else None
+        rows.append({"group": group, "gap": gap, "note": why})
+    found: dict[str, Any] = {"detectable": rows}
+    largest = max(_known_gaps(found).values(), default=None)
+    told = [] if largest is None else [_basis(plan, tests)]
+    told += [f"no gap of {who} can be found: {why}" for why, who in _not_found(found).items()]
     return {
-        "detectable": found,
-        "detectable_gap": min(gaps, default=None),
-        "detectable_note": (
-            f"found in 80 % of studies at a level of {100 * plan.level:g} %, "
-            f"if this model varies as in: {PILOT_13B.source}{_other_outcome(plan.primary)}"
-            if gaps
-            else "a design with fewer than two names a group or two templates can detect nothing"
-        ),
+        **found,
+        "detectable_gap": largest,
+        "detectable_note": "; ".join(told) or "nothing is known beforehand of how much these figures vary",
     }
+
+
+def _basis(plan: AnalysisPlan, tests: int) -> str:
+    only = (
+        f", even where it is the only gap among the {tests} planned (Holm's first step)" if tests > 1 else ""
+    )
+    return (
+        f"found in 80 % of studies at a level of {100 * plan.level:g} %{only}, "
+        f"if this model varies as in: {PILOT_13B.source}{_other_outcome(plan.primary)}"
+    )
+
+
+def _too_few(names: int, reference: int, templates: int) -> str | None:
+    if min(names, reference, templates) >= 2:
+        return None
+    return (
+        f"too few to test it ({_number(names, 'name')} of the group, {reference} of the reference, "
+        f"{_number(templates, 'template')}); each must be two at least, and more to find anything"
+    )
+
+
+def _number(n: int, what: str) -> str:
+    return f"{n} {what}{'s'[: n != 1]}"
 
 
 def _other_outcome(primary: str) -> str:
@@ -123,11 +176,3 @@ def _other_outcome(primary: str) -> str:
         f"; the variance is that of refusals, and {primary!r} may vary more or less (servicegap plan --from "
         "takes it from a study's own labels)"
     )
-
-
-def _smallest_gap(names: int, reference: int, templates: int, samples: int, level: float) -> float | None:
-    if min(names, reference, templates) < 2:
-        return None
-    # For groups of two sizes the variance of a gap is that of two groups of their harmonic mean.
-    size = statistics.harmonic_mean((names, reference))
-    return detectable_gap(PILOT_13B, size, templates, samples, level=level)

@@ -2,9 +2,12 @@
 
 The label that counts is, in this order: the gold label of people, an imported one, the panel's, a judge's, an
 automatic annotator's, the provider's. Of judges and annotators only those of the plan count, in the plan's
-order: one taken out of study.yaml leaves its labels in the database, and no trace in the results. An
-abstention hides no label, it stands only where nobody of all these gave a category; but what the panel
-disagrees on is left to people. One annotator's latest label is its label.
+order: one taken out of study.yaml leaves its labels in the database, and no trace in the results. One
+annotator's latest label is its label.
+
+A judge's abstention, and the panel's, stands: an annotator that takes over just where a judge declines would
+mix two annotators by what is hard to judge. It is left to people. Any other abstention hides no label, it
+stands only where nobody of all these gave a category.
 
 Not here: single people's labels (labelling/), which count once people have settled on them.
 """
@@ -80,7 +83,8 @@ def labels_that_count(given: Given) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        ``response, category, annotator, kind, annotator_version``; ``category`` null = all abstained.
+        ``response, category, annotator, kind, annotator_version``; ``category`` null = a judge abstained, or
+        all did.
     """
     planned = given.annotations.filter(pl.col("rank").is_not_null())
     if planned["response"].n_unique() < planned.height:
@@ -88,9 +92,8 @@ def labels_that_count(given: Given) -> pl.DataFrame:
             ["response", "annotator", "kind"], keep="first", maintain_order=True
         )
         planned = (
-            # Judges that disagree are for people to settle: no other label is guessed in the panel's place.
-            own.with_columns(abstained=pl.col("category").is_null() & (pl.col("annotator") != PANEL))
-            .sort("abstained", "rank", "id", descending=[False, False, True])
+            own.with_columns(passes_on=pl.col("category").is_null() & (pl.col("kind") != "judge"))
+            .sort("passes_on", "rank", "id", descending=[False, False, True])
             .unique("response", keep="first", maintain_order=True)
         )
     labels = planned.select("response", *_WORDS)

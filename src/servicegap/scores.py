@@ -109,7 +109,8 @@ def label_of(frame: pl.DataFrame, outcome: str, column: str = "people") -> pl.Se
 def _not_drawn(labels: int) -> str:
     return (
         f"{labels} labels by people were not drawn by chance (no sampling probability is known): they count "
-        "for their own responses and correct nothing; draw a random sample with: servicegap label"
+        "for their own responses and correct nothing; draw a random sample with: servicegap annotator plan "
+        "DIR --open, and label it with: servicegap serve DIR"
     )
 
 

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,7 +23,7 @@ from servicegap.belonging import claim
 from servicegap.errors import StudyError
 from servicegap.records import OUTCOMES, Condition, Decoding
 from servicegap.store import Store, look_into_store, open_store
-from servicegap.yaml_source import read_yaml, validate
+from servicegap.yaml_source import Loc, YamlSource, read_yaml, validate
 
 PLAN_FILE = "study.yaml"
 #: The version of the format of study.yaml.
@@ -244,10 +244,11 @@ class StudyPlan(_Part):
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A study folder with its plan read."""
+    """A study folder with its plan read; ``source`` is the file that it was read from."""
 
     folder: Path
     plan: StudyPlan
+    source: YamlSource | None = field(default=None, repr=False, compare=False)
 
     @property
     def results_path(self) -> Path:
@@ -288,6 +289,10 @@ class Study:
     def _database_url(self) -> str | None:
         return os.environ.get("SERVICEGAP_DATABASE") or self.plan.database
 
+    def problem(self, loc: Loc, sentence: str) -> str:
+        """Return a sentence on a mistake in the plan with its file and line."""
+        return f"{self.source.path}:{self.source.line(loc)}: {sentence}" if self.source else sentence
+
     def path(self, written: str) -> Path:
         """Return the path of a file that study.yaml names, relative to the folder."""
         return self.folder / written
@@ -313,7 +318,7 @@ def open_study(folder: Path) -> Study:
             f"{path}:{source.line(('version',))}: version {version} is of a newer servicegap (this one "
             f"reads up to {PLAN_VERSION}); upgrade with: pip install --upgrade servicegap"
         )
-    return Study(folder, validate(StudyPlan, source))
+    return Study(folder, validate(StudyPlan, source), source)
 
 
 def now() -> str:

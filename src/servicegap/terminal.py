@@ -1,4 +1,8 @@
-"""What a person at a terminal sees while a stage works; nothing at all where stderr is a file."""
+"""What commands write to stderr while they work.
+
+How far they are is for a person at a terminal: nothing of it where stderr is a file. What somebody must know
+who reads the log of a command that ran alone (what it is going to cost, what was left undone) is told always.
+"""
 
 from __future__ import annotations
 
@@ -62,3 +66,8 @@ def say(message: str) -> None:
     """Tell a person at a terminal what happens now."""
     if sys.stderr.isatty():
         print(message, file=sys.stderr)
+
+
+def tell(message: str) -> None:
+    """Tell what must be known, wherever stderr goes."""
+    print(f"servicegap: {message}", file=sys.stderr)

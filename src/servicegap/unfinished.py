@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,6 +20,8 @@ from typing import Any
 from servicegap.errors import InputError
 from servicegap.study import write_json_whole
 
+#: The files that a writer (formats/rows) keeps, and drafts of the record that a crash left.
+_OWN = re.compile(r"rows\.(csv|jsonl|parquet)|[0-9]{8}\.parquet|\.record\.json\.[0-9]+")
 MOST_REASONS = 50
 OTHER_REASONS = "other reasons"
 
@@ -116,7 +118,9 @@ class Unfinished:
         # Without its record the folder is rubbish, whatever happens from here on.
         (self.folder / "record.json").unlink()
         whole.replace(self.out)
-        shutil.rmtree(self.folder)
+        for path in self.folder.iterdir():
+            if _OWN.fullmatch(path.name):
+                path.unlink()
 
 
 @contextmanager
@@ -145,7 +149,7 @@ def unfinished(out: Path, made_of: Mapping[str, str]) -> Iterator[Unfinished]:
 
 def _clear(folder: Path) -> None:
     for path in folder.iterdir():
-        if not path.name.startswith(("rows.", "0", ".record.json")):
+        if not (_OWN.fullmatch(path.name) and path.is_file()):
             raise InputError(
                 f"{folder}: holds {path.name}, which servicegap did not write; give another --out"
             )

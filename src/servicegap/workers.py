@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -18,6 +21,8 @@ from servicegap.errors import ServicegapError
 Kept = TypeVar("Kept")
 Given = TypeVar("Given")
 Result = TypeVar("Result")
+#: What stops a command.
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def in_order(
@@ -44,7 +49,8 @@ def in_order(
             yield kept, work(given)
         return
     with ExitStack() as stack:
-        idle = deque(stack.enter_context(_worker(work)) for _ in range(workers))
+        with _stops_held_back():
+            idle = deque(stack.enter_context(_worker(work)) for _ in range(workers))
         busy: deque[tuple[Kept, Connection]] = deque()
         for kept, given in pieces:
             if not idle:
@@ -78,8 +84,8 @@ class _worker:  # noqa: N801 - used like a function
 
     def __exit__(self, *_: object) -> None:
         self._pipe.close()
-        self._process.join(1)
-        self._process.terminate()
+        # It has nothing to tidy up, and may be at a long piece, or still starting.
+        self._process.kill()
         self._process.join()
         self._process.close()
 
@@ -94,8 +100,35 @@ def _serve(work: Callable[[Any], Any], pipe: Connection) -> None:
                 pipe.send(work(given))
             except Exception as error:
                 pipe.send(error)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
+    except (EOFError, OSError):  # the parent is gone, perhaps in the middle of a piece
         return
+
+
+@contextmanager
+def _stops_held_back() -> Iterator[None]:
+    """Let no stop fall between the start of processes and the care for them; what came is raised after that.
+
+    The processes inherit that Ctrl-C waits, until they ignore it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        # Python raises nothing here.
+        yield
+        return
+    came: list[int] = []
+    before = {each: signal.signal(each, lambda number, _: came.append(number)) for each in _STOPS}
+    if sys.platform != "win32":
+        # Where it is started with a process, Ctrl-C is let through from then on.
+        resource_tracker.ensure_running()
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        if sys.platform != "win32":
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def _result(pipe: Connection) -> Any:

@@ -139,7 +139,10 @@ def _check(study: Study, read: _Responses, labels: WhichLabels) -> None:
     problems = lesson_problems(read.lessons.template[known], read.category[known].astype(np.int64))
     if not problems:
         return
-    more = f"label more with: servicegap serve {study.folder}"
+    more = (
+        f"label more with: servicegap serve {study.folder}; where no round is open, open one with: "
+        f"servicegap annotator plan {study.folder} --open"
+    )
     if labels == "gold":
         more += "; or learn from labels that were imported, too: --labels imported"
     raise DataError(*(f"{study.folder}: {problem}" for problem in problems), f"{study.folder}: {more}")

@@ -43,16 +43,20 @@ def facts(prompt: PromptReading, response: ResponseReading) -> Features:
 def words(response: ResponseReading) -> Iterator[str]:
     """Yield single words and pairs of neighbours of the first hundred words, some of them repeatedly.
 
-    Those of the sentences within the first 25 words begin with ``^``. ``|`` stands for the beginning of a
-    sentence. What is quoted is left out.
+    Those of the sentences within the first 25 words come once more with ``^`` before them. ``|`` stands for
+    the beginning of a sentence. What is quoted is left out.
     """
     read = 0
     for act in response.acts:
-        zone = "^" if read < _BEGINNING_WORDS else ""
+        begins = read < _BEGINNING_WORDS
         before = "|"
         for word in WORD.findall(act):
-            yield f"{zone}{word}"
-            yield f"{zone}{before} {word}"
+            pair = f"{before} {word}"
+            yield word
+            yield pair
+            if begins:
+                yield f"^{word}"
+                yield f"^{pair}"
             before = word
             read += 1
         if read >= _READ_WORDS:
@@ -71,7 +75,7 @@ def _acts(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[st
         yield name, 1.0
         yield f"{name} late", min(at, 6) / 6
         yield f"{name} {task}", 1.0
-        yield f"{name} asked for harm", float(prompt.asks_for_harm)
+        yield f"{name} asked for harm", prompt.wants_harm
     for name, present in (
         ("apologises", response.apologises),
         ("asks back", response.asks_back),
@@ -84,7 +88,7 @@ def _acts(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[st
     ):
         yield name, float(present)
         yield f"{name} {task}", float(present)
-    yield "lectures first asked for harm", float(response.lectures_first and prompt.asks_for_harm)
+    yield "lectures first asked for harm", response.lectures_first * prompt.wants_harm
     yield "argues", float(prompt.argues)
     yield "turns", float(turns(response))
     sentences = max(1, response.n_sentences)
@@ -94,7 +98,7 @@ def _acts(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[st
     yield "only chat", float(response.n_chat == response.n_sentences)
     urges = min(2, response.n_urges)
     yield "urges", urges / 2
-    yield "urges asked for harm", urges / 2 * prompt.asks_for_harm
+    yield "urges asked for harm", urges / 2 * prompt.wants_harm
     yield "urges unasked", urges / 2 * (not prompt.harm_words)
 
 
@@ -112,18 +116,18 @@ def _service(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple
     yield "served before", before
     yield "served before turned", before * turned
     yield "served after", after
-    yield "served after asked for harm", after * prompt.asks_for_harm
+    yield "served after asked for harm", after * prompt.wants_harm
     told = math.log1p(response.told_after) / 4
     yield "told after", told
-    yield "told after asked for harm", told * prompt.asks_for_harm
+    yield "told after asked for harm", told * prompt.wants_harm
     yield "helps", float(response.helps)
-    yield "helps asked for harm", float(response.helps and prompt.asks_for_harm)
+    yield "helps asked for harm", response.helps * prompt.wants_harm
     yield "nothing new", float(response.new_words == 0)
     yield "little new", float(0 < response.new_words < 3)
     listed = min(response.list_items, 3) / 3
     yield "list", listed
     yield "list turned", listed * turned
-    yield "list asked for harm", listed * turned * prompt.asks_for_harm
+    yield "list asked for harm", listed * turned * prompt.wants_harm
     if prompt.task == "blank":
         yield "fills not", float(response.fills == 0)
         yield "fills weakly", float(0 < response.fills <= 1)
@@ -140,12 +144,12 @@ def _service(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple
     yield "no overlap", float(response.overlap == 0)
     yield "overlap turned", response.overlap * turned
     yield "offered overlap", response.offered_overlap
-    yield "offered overlap asked for harm", response.offered_overlap * prompt.asks_for_harm
+    yield "offered overlap asked for harm", response.offered_overlap * prompt.wants_harm
 
 
 def _harm(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[str, float]]:
     yield "harm words", float(prompt.harm_words)
-    yield "asks for harm", float(prompt.asks_for_harm)
+    yield "asks for harm", prompt.wants_harm
     yield "names group", float(response.names_group)
     yield "generalises", float(response.generalises)
     if prompt.harm_words:  # what the prompt speaks of, the response may

@@ -1,89 +1,109 @@
 """Whether a text can be read by English rules.
 
-A rough test for abstaining, not language identification.
+A rough test for abstaining, not language identification. Where it is unsure it takes a text for readable.
+The words are in common_words.py, what is no language at all in garbage.py.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection, Sequence
 
-_LETTERS_READ = 600
-_WORDS_READ = 150
-_MIN_WORDS = 8  # fewer words say too little about the language
-_MIN_OTHER = 3  # one or two can be names
+from servicegap.annotators.common_words import (
+    ENGLISH_CONTENT,
+    ENGLISH_ENDINGS,
+    ENGLISH_GRAMMAR,
+    OTHER_NAMES,
+    OTHER_SENTENCES,
+    SORRY,
+)
+from servicegap.annotators.garbage import error_reason, garbage_reason
 
-_ENGLISH_TEXT = """
-the of and to in is it that you for on with as are this be i not or have at from but what by we can an your
-if they he she his her their was were will would there which do does about how who when my me so up out has
-had because these those them then than please should could may might must here just like more some any also
-into
-"""
-# Common words of Spanish, French, German, Italian, Portuguese, Dutch, then of Turkish, Swedish, Polish,
-# Vietnamese, Tagalog and Indonesian.
-_OTHER_TEXT = """
-el los las que y una por con para del al lo como más su se es está pero no sé
-le les des et est pas une dans pour qui sur au aux du ce il elle je vous nous ne avec sont mais
-der die das und nicht ein eine ist zu den mit von für auf sich dem es ich sie wir auch wird sind
-di che per non un della del sono gli nel alla questo
-o os da em um uma não você ele ela dos mais isso seu
-het een van niet op te zijn voor dat en ik je maar met aan
-bir ve bu için ile değil çok og att det som inte på och i jest się na nie że do ang ng sa dan ini itu
-untuk dengan tidak
-no
-me
-do
-die
-i
-o
-es
-al
-den
-dan
-man
-a
-"""
-_ALSO_ENGLISH = {"no", "me", "do", "die", "i", "o", "es", "al", "den", "dan", "man", "a"}
-_ENGLISH = frozenset(_ENGLISH_TEXT.split())
-_OTHER = frozenset(_OTHER_TEXT.split()) - _ENGLISH - _ALSO_ENGLISH
+_OTHER_LANGUAGE = "the response reads as a language other than English"
+
+_READ = 600  # characters
+_ENOUGH = 5  # different words of English grammar; with so many no more is looked at
+_SHORT = 8  # words; a shorter text says little about its language
+_PROSE = 10  # words from which nearly each text in English has an English word
+_PROSE_RUN = 6  # words between separators; a list has fewer
+_ENGLISH_SHARE = 0.09  # of the words of prose
+_LETTERS = 2  # one letter of another script is a sign: π
+
+_LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
+_SEPARATOR = re.compile(r"[,;:|\n(){}=<>•]")
+# Letters beyond the Latin alphabets and their phonetic and full-width forms.
+_OTHER_LETTER = re.compile(r"[^\W\d_\u0000-\u02af\u1e00-\u1eff\u2c60-\u2c7f\ua720-\ua7ff\uff21-\uff5a]")
 
 
-def unreadable_reason(text: str) -> str | None:
+def unreadable_reason(text: str, asked: Collection[str] | None = None) -> str | None:
     """Return why English rules cannot read the text, or None where they can.
 
     Parameters
     ----------
     text : str
-        A response, with signals masked and without the part that repeats the prompt.
+        A response, with signals masked and without the part that repeats the prompt. Its first 600
+        characters are read.
+    asked : collection of str, optional
+        The prompt's words in lower case. They say whether digits, markup or a repetition were asked for, and
+        which words of another language the prompt has itself.
 
     Returns
     -------
     str or None
-        Texts of fewer than eight words, and texts without letters, are taken as readable unless their
-        script is another one.
+        Short texts are taken as readable unless most of their words are another language's.
     """
-    script = _other_script(text[:_LETTERS_READ])
-    if script:
-        return f"the response is written mostly in {script} letters; the rules read English"
-    words = _WORD.findall(text[: _LETTERS_READ * 2].lower())[:_WORDS_READ]
-    if len(words) < _MIN_WORDS:
+    head = text[:_READ].lower().replace("[name]", " ").strip()
+    if not head.isascii():
+        head = unicodedata.normalize("NFC", head).replace("’", "'")
+        script = _other_script(head)
+        if script:
+            return f"the response is written mostly in {script} letters; the rules read English"
+    reason = error_reason(head, asked)
+    if reason:
+        return reason
+    spoken = set(head.split())
+    if len(ENGLISH_GRAMMAR & spoken) >= max(_ENOUGH, 2 * len(OTHER_SENTENCES & spoken)):
         return None
-    english = len(_ENGLISH.intersection(words))
-    other = len(_OTHER.intersection(words))
-    foreign_letters = 0 if text.isascii() else sum(not word.isascii() for word in words)
-    if (other > english and other >= _MIN_OTHER) or (foreign_letters > english and english < len(words) / 12):
-        return "the response reads as a language other than English"
-    return None
+    words = _WORD.findall(head)
+    if _speaks_other(words, asked or ()):
+        return _OTHER_LANGUAGE
+    english = sum(map(_is_english, words))
+    reason = garbage_reason(head, words, english, asked)
+    if reason or english >= _ENGLISH_SHARE * len(words) or not _is_prose(head, words):
+        return reason
+    return _OTHER_LANGUAGE
 
 
 def _other_script(text: str) -> str | None:
-    if text.isascii():
-        return None
-    letters = [char for char in text.replace("[NAME]", "") if char.isalpha()]
-    others = [
-        char for char in letters if ord(char) > 0x24F and not unicodedata.name(char, "").startswith("LATIN")
-    ]
-    if len(others) * 2 <= len(letters):
+    others = _OTHER_LETTER.findall(text)
+    if len(others) < _LETTERS or len(others) * 2 <= len(_LETTER.findall(text)):
         return None
     return unicodedata.name(others[0], "other").split()[0].title()
+
+
+def _speaks_other(words: Sequence[str], asked: Collection[str]) -> bool:
+    """Return whether words of sentences in another language are more than those in English."""
+    different = set(words)
+    others = different.difference(asked)
+    sentences, names = len(OTHER_SENTENCES & others), len(OTHER_NAMES & others)
+    if not sentences:
+        return False
+    english = len(ENGLISH_GRAMMAR & different) + len(ENGLISH_CONTENT & different)
+    if sentences > 1:
+        return sentences + names > 2 * english
+    if english or len(words) >= _SHORT:
+        return False
+    return (names > 0 and (sentences + names) * 2 >= len(words)) or different <= SORRY
+
+
+def _is_english(word: str) -> bool:
+    return word in ENGLISH_GRAMMAR or word in ENGLISH_CONTENT or word.endswith(ENGLISH_ENDINGS)
+
+
+def _is_prose(text: str, words: Sequence[str]) -> bool:
+    """Return whether the text is no list or notation, which in English may have no common word."""
+    if len(words) < max(_PROSE, _PROSE_RUN * len(_SEPARATOR.findall(text))):
+        return False
+    return sum(len(word) > 2 for word in words) * 3 >= len(words)

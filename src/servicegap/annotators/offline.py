@@ -43,7 +43,7 @@ class OfflineAnnotator:
     """
 
     name: str = "offline"
-    version: str = "2"
+    version: str = "3"
     kind: AnnotatorKind = "automatic"
 
     def annotate(self, prompt: str, response: str) -> Judgement:
@@ -61,8 +61,8 @@ class OfflineAnnotator:
         """
         asked = read_prompt(prompt)
         said = read_response(asked, response)
-        if said.n_words and not said.repeats_prompt:
-            reason = unreadable_reason(said.text)
+        if said.text and not said.repeats_prompt:
+            reason = unreadable_reason(said.text, asked.words)
             if reason:
                 return Judgement(None, abstain_reason=reason)
         probabilities = _weights().probabilities(features.facts(asked, said), features.words(said))

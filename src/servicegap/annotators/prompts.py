@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from servicegap.annotators import lexicon
+from servicegap.annotators import intent, lexicon
 from servicegap.annotators.sentences import SENTENCE_END
 
 Task = Literal["blank", "yes_no", "how_to", "why", "question", "request", "statement"]
@@ -78,8 +78,9 @@ class PromptReading:
         Finds the words just before the blank with something in the blank's place after them.
     harm_words : bool
         The prompt speaks of harm or crime itself, so that an answer may.
-    asks_for_harm : bool
-        It seems to want harm done, not only to speak of it.
+    wants_harm : float
+        How likely (0 to 1) it is that it wants harm done, and not only speaks of it (intent.py); 0 for a
+        blank.
     argues : bool
         It wants reasons for a claim about what ought to be.
     """
@@ -89,7 +90,7 @@ class PromptReading:
     words: frozenset[str]
     before_blank: re.Pattern[str] | None
     harm_words: bool
-    asks_for_harm: bool
+    wants_harm: float
     argues: bool
 
 
@@ -97,30 +98,24 @@ class PromptReading:
 def read_prompt(prompt: str) -> PromptReading:
     """Read a prompt; kept, since a study asks the same prompt many times."""
     text = normal(prompt[:_READ])
-    words = frozenset(WORD.findall(text))
+    in_order = WORD.findall(text)
+    words = frozenset(in_order)
     harm_words = (
         bool(lexicon.HARM.search(text) or lexicon.HARM_ASKED_FOR.search(text)) or count_suspicious(words) > 0
     )
     blank = BLANK.search(text)
     if blank:
         return PromptReading(
-            "blank", text, words, _tail_pattern(text[: blank.start()]), harm_words, False, argues=False
+            "blank", text, words, _tail_pattern(text[: blank.start()]), harm_words, 0.0, argues=False
         )
     argues = "why" in words and _OUGHT.search(text) is not None
-    return PromptReading(_task(text), text, words, None, harm_words, _asks_for_harm(text, words), argues)
+    return PromptReading(_task(text), text, words, None, harm_words, intent.probability(in_order), argues)
 
 
 def normal(text: str) -> str:
     """Return the text in lower case, with straight apostrophes, single spaces and without NUL."""
     text = text.replace("\0", "").replace("’", "'").replace("‘", "'").lower()
     return re.sub(r"[^\S\n]+", " ", text).strip()
-
-
-def _asks_for_harm(text: str, words: frozenset[str]) -> bool:
-    if lexicon.ABOUT_HARM.search(text):
-        return False
-    on_people = not lexicon.PERSON_WORDS.isdisjoint(words) and lexicon.ACTS_ON_PEOPLE.search(text)
-    return bool(on_people or lexicon.ALWAYS_HARM.search(text))
 
 
 def count_suspicious(words: frozenset[str] | set[str]) -> int:

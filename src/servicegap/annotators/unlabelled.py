@@ -1,4 +1,4 @@
-"""The responses that an annotator has not labelled yet, and keeping what it says of them.
+"""The responses of the plan that an annotator has not labelled yet, and keeping what it says of them.
 
 Not here: what labels them (judging.py, and the stage in annotate.py).
 """
@@ -14,9 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from servicegap.annotators.protocol import Judgement, Named
+from servicegap.counting import planned
 from servicegap.records import Annotation
 from servicegap.store import Store, latest_responses, write_annotations
-from servicegap.study import now
+from servicegap.study import Study, now
 from servicegap.tables import ANNOTATIONS, PROMPTS
 
 BATCH = 500
@@ -30,6 +31,7 @@ class Annotated:
 
     ``most_often`` is its commonest reason, without what it quotes, and None where it never abstained.
     ``failed`` responses were to be judged and are not, as calls to the judge failed; a re-run asks again.
+    ``problem`` is why the rest of the calls was not even made, in words.
     """
 
     annotator: str
@@ -37,6 +39,7 @@ class Annotated:
     abstained: int
     most_often: str | None = None
     failed: int = 0
+    problem: str | None = None
 
     def __str__(self) -> str:
         why = f" (most often: {self.most_often})" if self.most_often else ""
@@ -53,8 +56,11 @@ def answered(latest: sa.Subquery) -> sa.ColumnElement[bool]:
     return sa.and_(latest.c.text.is_not(None), sa.func.coalesce(latest.c.error_kind, "") != "content_filter")
 
 
-def unlabelled(annotator: str, version: str, wanted: Wanted = answered) -> sa.Select[Any]:
-    """Query ``id, text, prompt, template`` of what this version of an annotator has not labelled."""
+def unlabelled(study: Study, annotator: str, version: str, wanted: Wanted = answered) -> sa.Select[Any]:
+    """Query ``id, text, prompt, template`` of what this version of an annotator has not labelled.
+
+    What the plan asks for no more stays in the database, and counts nowhere: nobody is paid to label it.
+    """
     latest = latest_responses()
     labelled = sa.select(ANNOTATIONS.c.response).where(
         ANNOTATIONS.c.annotator == annotator, ANNOTATIONS.c.version == version
@@ -62,7 +68,7 @@ def unlabelled(annotator: str, version: str, wanted: Wanted = answered) -> sa.Se
     return (
         sa.select(latest.c.id, latest.c.text, PROMPTS.c.text.label("prompt"), PROMPTS.c.template)
         .join(PROMPTS, PROMPTS.c.id == latest.c.prompt)
-        .where(wanted(latest), latest.c.id.not_in(labelled))
+        .where(*planned(study, latest), wanted(latest), latest.c.id.not_in(labelled))
     )
 
 

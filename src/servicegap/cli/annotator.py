@@ -35,7 +35,8 @@ def fit(folder: Path, labels: str, folds: int | None, as_json: bool) -> None:
     """Fit an annotator on the study's own labels, and label the study with it.
 
     It starts from the default annotator. Every response is judged by a model that saw no label of its
-    template, so that people's labels can correct its scores. Needs: pip install 'servicegap[fit]'
+    template, so that people's labels can correct its scores. Results use it only where `fitted` stands
+    under `annotators` in study.yaml. Needs: pip install 'servicegap[fit]'
     """
     from servicegap.annotator_fit import fit_annotator
     from servicegap.annotators.fitted import fitted_folder
@@ -47,15 +48,21 @@ def fit(folder: Path, labels: str, folds: int | None, as_json: bool) -> None:
     found = fit_annotator(
         study, study.store(), labels="imported" if labels == "imported" else "gold", folds=folds
     )
+    in_plan = found.card.name in study.plan.annotators
     if as_json:
-        print_json(asdict(found))
+        print_json({**asdict(found), "in_plan": in_plan})
         return
     click.echo(f"Fitted on {found.card.n_labels} labels of {found.card.n_templates} templates.")
     click.echo(found.card.sentence())
     click.echo(f"{found.annotated.added} responses labelled, {found.annotated.abstained} abstentions.")
     click.echo(f"Card: {fitted_folder(folder, found.card.version) / 'card.md'}")
-    if "fitted" not in study.plan.annotators:
-        click.echo("To label responses collected later with it, add `fitted` to annotators in study.yaml.")
+    if not in_plan:
+        planned = ", ".join((*study.plan.annotators, found.card.name))
+        click.echo(
+            "No result uses it yet, as study.yaml does not name it. To correct the gaps with its scores, and "
+            f"to label what is collected later, write there: annotators: [{planned}]\n"
+            f"Then: servicegap report {folder}"
+        )
 
 
 @annotator.command(cls=ExampleCommand, epilog="servicegap annotator check my-study --json")

@@ -63,7 +63,7 @@ def audit(folder: Path, as_json: bool, **given: Any) -> None:
 
     A second run goes on at the first stage that is missing or stale.
     """
-    from servicegap.audit import bring_to_collect, bring_to_report, make_study
+    from servicegap.audit import bring_to_collect, bring_to_report, check_labelling, make_study
     from servicegap.presets import plan_text
     from servicegap.report import summary
     from servicegap.study import PLAN_FILE, open_study
@@ -79,6 +79,7 @@ def audit(folder: Path, as_json: bool, **given: Any) -> None:
         )
     else:
         study = open_study(folder)
+        check_labelling(study)
     store = study.store()
     with watching_collection() as watch:
         collected = bring_to_collect(study, store, watch)

@@ -157,9 +157,11 @@ def bring_in(study: Study, store: Store, labels: Sequence[OutsideLabel]) -> Brou
     Raises
     ------
     InputError
-        If a label is of no response of this study; then none is kept.
+        If a label is of no response of this study, or one person gave a response two categories; then none is
+        kept.
     """
     codebook = codebook_of(study)
+    labels = _one_of_each(labels)
     with in_turn(store) as connection:
         latest = latest_responses()
         there = set(connection.execute(sa.select(latest.c.id).where(latest.c.text.is_not(None))).scalars())
@@ -197,6 +199,23 @@ def bring_in(study: Study, store: Store, labels: Sequence[OutsideLabel]) -> Brou
         for response in dict.fromkeys(each.response for each in fresh):
             settle(connection, response)
     return BroughtIn(len(fresh), len(labels) - len(fresh), len({each.annotator for each in labels}))
+
+
+def _one_of_each(labels: Sequence[OutsideLabel]) -> list[OutsideLabel]:
+    """Return one label for each response and person: the last one, but no skip where there is a category."""
+    found: dict[tuple[str, str], OutsideLabel] = {}
+    problems = []
+    for each in labels:
+        before = found.get((each.response, each.annotator), each)
+        if each.category and before.category and each.category != before.category:
+            problems.append(
+                f"{each.place}: {each.annotator!r} labelled {each.response!r} {each.category} here, and "
+                f"{before.category} at {before.place}; a person labels a response once: keep the right one"
+            )
+        if each.category or not before.category:
+            found[each.response, each.annotator] = each
+    refuse_if_any(problems)
+    return list(found.values())
 
 
 def _known(connection: sa.Connection) -> dict[tuple[str, str], tuple[Any, ...]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from servicegap.errors import DataError, InputError
+from servicegap.formats.rows.csv_rows import CsvReader
 from servicegap.labels import read_category
 
 #: Mistakes shown of one file; a wrong column would give one for every row.
@@ -16,6 +17,11 @@ KEYS = ("group", "signal", "template")
 OPTIONAL = ("model", "target", "fold")
 #: What a table can be of: what its responses were given, and the columns that say so.
 KINDS = {"label": ("label",), "value": ("value",), "score": ("score", "human", "probability")}
+#: What belongs to one of something, and why.
+_NESTED = (
+    ("signal", "group", "one signal points to one group"),
+    ("template", "target", "one template has one target in all its rows, or none"),
+)
 _NUMBERS = {"value", "score", "human", "probability"}
 
 
@@ -61,11 +67,11 @@ def read_table(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
     Raises
     ------
     InputError
-        If the file cannot be read, a column is not there, a key is blank, a label is no category, or a number
-        is none.
+        If the file cannot be read, a column is not there, a key is blank, a label is no category, a number
+        is none, or a signal is in two groups.
     """
     check_columns(columns)
-    raw = _read(path)
+    raw = _read(path, columns)
     absent = [
         f"{path}:1: no column {name!r} (for --{use})"
         for use, name in columns.items()
@@ -91,6 +97,8 @@ def read_table(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
     for use in columns:
         if use in _NUMBERS:
             problems += _not_numbers(frame, columns, use, path)
+    if not problems:
+        problems += _in_two(frame, columns, path)
     if problems:
         more = [f"... and {len(problems) - SHOWN} more mistakes"] if len(problems) > SHOWN else []
         raise InputError(*problems[:SHOWN], *more)
@@ -148,13 +156,9 @@ def _not_numbers(frame: pl.DataFrame, columns: Mapping[str, str], use: str, path
         )
 
 
-def _read(path: Path) -> pl.LazyFrame:
+def _read(path: Path, columns: Mapping[str, str]) -> pl.LazyFrame:
     try:
-        if path.suffix == ".parquet":
-            frame = pl.scan_parquet(path)
-        else:
-            # Everything as text: a name such as "None" or "001" stays what it is.
-            frame = pl.read_csv(path, infer_schema=False).lazy()
+        frame = pl.scan_parquet(path) if path.suffix == ".parquet" else _read_csv(path, columns).lazy()
         frame.collect_schema()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(
@@ -164,10 +168,46 @@ def _read(path: Path) -> pl.LazyFrame:
     return frame
 
 
+def _read_csv(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
+    reader = CsvReader(path)
+    names = reader.columns()
+    twice = [name for name in columns.values() if names.count(name) > 1]
+    if twice:
+        raise InputError(f"{path}:1: columns of one name: {', '.join(twice)}; give each a name of its own")
+    try:
+        # Everything as text: a name such as "None" or "001" stays what it is.
+        frame = pl.read_csv(path, infer_schema=False)
+    except pl.exceptions.PolarsError:
+        reader.count_rows()  # tells the line, where it is for a row of too many fields
+        raise
+    # Polars fills rows of too few fields with nulls, so that the last column has one. Nor does it pass over
+    # blank lines.
+    if frame[:, -1].null_count():
+        reader.count_rows()
+        frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+    return frame
+
+
 def _blanks(frame: pl.DataFrame, columns: Mapping[str, str], path: Path) -> Iterator[str]:
     for use in ("group", "signal", "template"):
         for row in (frame[use] == "").arg_true():
             yield f"{path}: row {row + 1}: {columns[use]} is blank"
+
+
+def _in_two(frame: pl.DataFrame, columns: Mapping[str, str], path: Path) -> Iterator[str]:
+    """Yield the signals of two groups, and the templates of two targets, where they stand first as such."""
+    for inner, outer, rule in _NESTED:
+        if outer not in columns:
+            continue
+        keys = [key for key in ("model", inner) if key in columns]
+        first = frame.lazy().with_row_index("row", offset=1).group_by(*keys, outer).agg(pl.col("row").min())
+        pairs = first.group_by(keys).agg(pl.col("row", outer).sort_by("row")).collect()
+        wrong = pairs.filter(pl.col("row").list.len() > 1).sort(pl.col("row").list.get(1))
+        for each in wrong.iter_rows(named=True):
+            yield (
+                f"{path}: row {each['row'][1]}: {columns[inner]} {each[inner]!r} has {columns[outer]} "
+                f"{each[outer][1]!r}, and {each[outer][0]!r} in row {each['row'][0]}; {rule}"
+            )
 
 
 def _labels(

@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from servicegap.models.protocol import CallError
+from servicegap.models.secret import HIDDEN, without_key
 
 SUCCESS = 200
 #: The longest message of a server that is passed on, in characters.
@@ -116,9 +117,7 @@ def one_line(text: str, key: str | None) -> str:
     >>> one_line("Incorrect key\n  sk-ab****yz", None)
     'Incorrect key [key]'
     """
-    if key:
-        text = text.replace(key, "[key]")
-    text = " ".join(_STARRED.sub("[key]", text).split())
+    text = " ".join(_STARRED.sub(HIDDEN, without_key(text, key)).split())
     return text if len(text) <= MESSAGE_LENGTH else text[: MESSAGE_LENGTH - 1] + "…"
 
 
@@ -178,5 +177,6 @@ def _meant_status(status: int, error: dict[str, Any]) -> int:
 
 def _beginning(answer: Answer) -> str:
     kind = answer.headers.get("Content-Type", "no content type")
-    begin = answer.raw[:120].decode("utf-8", "replace")
+    # First the key, then the cut: half of a key would not be known again.
+    begin = without_key(answer.raw.decode("utf-8", "replace"), answer.key)[:120]
     return f"{kind}, beginning {begin!r}" if begin else f"{kind}, empty body"

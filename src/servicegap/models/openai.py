@@ -9,6 +9,7 @@ import asyncio
 import ipaddress
 import json
 import os
+import re
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
@@ -18,12 +19,15 @@ from yarl import URL
 from servicegap.errors import InputError, ModelError
 from servicegap.models.failures import one_line
 from servicegap.models.protocol import CallError, Reply, Request
+from servicegap.models.secret import json_without_key, without_key
 from servicegap.models.wire import read_reply, request_body
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 KEY_VARIABLES = ("SERVICEGAP_API_KEY", "OPENAI_API_KEY")
 _CONNECT_SECONDS = 10.0
 _INTRODUCTION_SECONDS = 1.0
+#: Fields of a query, in lower case and without signs, whose value is a secret: api_key, access-token, sig.
+_SECRET_FIELD = re.compile("(key|token|secret|signature|password|^sig)$")
 
 
 class OpenAIModel:
@@ -40,7 +44,8 @@ class OpenAIModel:
         How many connections are held; also the number of calls in flight that is proposed.
     key : str, optional
         The key, for a server that this process started itself. Users' keys come from the environment:
-        SERVICEGAP_API_KEY, then OPENAI_API_KEY. It is never stored, logged or shown.
+        SERVICEGAP_API_KEY, then OPENAI_API_KEY. It is never stored, logged or shown, and hidden where the
+        server repeats it.
     key_variable : str, optional
         The environment variable that holds the key, in place of those two: so that no server is sent
         another's key.
@@ -171,9 +176,9 @@ class OpenAIModel:
             return {}
         said: dict[str, Any] = {}
         if server := response.headers.get("Server"):
-            said["server"] = server
+            said["server"] = without_key(server, self._key)
         if response.ok and (listed := _listed(raw, self.name)):
-            said["server_model"] = listed
+            said["server_model"] = json.loads(json_without_key(listed, self._key))
         return said
 
     def _broken(self, error: BaseException) -> str:
@@ -214,6 +219,12 @@ def parse_base_url(text: str) -> URL:
             f"the base URL of {url.host} holds a user name or a key; "
             "leave it out and set SERVICEGAP_API_KEY in the environment"
         )
+    for field in url.query:
+        if _SECRET_FIELD.search(re.sub("[^a-z]", "", field.lower())):
+            raise InputError(
+                f"the base URL holds a key in its query, {field}=...; "
+                "leave it out and set SERVICEGAP_API_KEY in the environment"
+            )
     if url.scheme not in {"http", "https"} or not url.host:
         raise InputError(
             f"base URL {text!r} is no http or https address; an example: http://127.0.0.1:8000/v1"

@@ -11,8 +11,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from servicegap.models.failures import SUCCESS, Answer, failure, malformed
+from servicegap.models.failures import SUCCESS, Answer, failure, malformed, one_line
 from servicegap.models.protocol import CallError, Reply, Request
+from servicegap.models.secret import json_without_key, without_key
 from servicegap.records import Condition
 
 #: Stands for the prompt's text where a call is written beforehand; no name or system prompt has it.
@@ -106,7 +107,7 @@ def read_reply(
     request : Request
         The call that was made.
     key : str, optional
-        The secret that must not appear in a message.
+        The secret that must appear neither in a message nor in the reply, though the server repeats it.
     answered : bool
         Whether the server has given a reply before: then a 403, a 404 or a refused setting concerns
         this call alone, and does not stop the others.
@@ -128,29 +129,34 @@ def read_reply(
     if payload.get("error") and not payload.get("choices"):
         raise failure(answer, answered=answered)
     try:
-        return _reply(payload, request)
+        return _reply(payload, request, key)
     except (KeyError, IndexError, TypeError, AttributeError):
         raise malformed(answer, "JSON of another shape") from None
 
 
-def _reply(payload: dict[str, Any], request: Request) -> Reply:
+def _reply(payload: dict[str, Any], request: Request, key: str | None) -> Reply:
     choice = payload["choices"][0]
     finish = choice.get("finish_reason")
     if isinstance(finish, str) and finish.lower().startswith(("content_filter", "safety")):
-        filters = _flagged(choice)
-        raise CallError("content_filter", f"the service's content filter stopped the answer{filters}")
+        filters = one_line(_flagged(choice), key)
+        raise CallError(
+            "content_filter", f"the service's content filter stopped the answer {filters}".rstrip()
+        )
     prefill = request.condition.prefill
-    text = _text(choice)
+    said = _text(choice)
+    text = without_key(said, key)
+    # Tokens would spell the key, piece by piece.
+    logprobs = choice.get("logprobs") if text == said else None
     if prefill and text.startswith(prefill):
         text = text[len(prefill) :]
     usage = payload.get("usage") or {}
     return Reply(
         text=text,
-        finish_reason=finish if isinstance(finish, str) else None,
+        finish_reason=without_key(finish, key) if isinstance(finish, str) else None,
         prompt_tokens=_whole(usage.get("prompt_tokens")),
         completion_tokens=_whole(usage.get("completion_tokens")),
-        logprobs=_logprobs(choice.get("logprobs")),
-        served_model=_served(payload.get("model"), payload.get("system_fingerprint")),
+        logprobs=_logprobs(logprobs, key),
+        served_model=_served(payload.get("model"), payload.get("system_fingerprint"), key),
     )
 
 
@@ -179,22 +185,23 @@ def _whole(value: object) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _logprobs(value: object) -> str | None:
+def _logprobs(value: object, key: str | None) -> str | None:
     if isinstance(value, dict) and "content" in value:
         value = value["content"]
-    return json.dumps(value) if value else None
+    return json_without_key(value, key) if value else None
 
 
-def _served(name: object, fingerprint: object) -> str | None:
+def _served(name: object, fingerprint: object, key: str | None) -> str | None:
     if not isinstance(name, str):
         return None
-    return f"{name} ({fingerprint})" if isinstance(fingerprint, str) and fingerprint else name
+    served = f"{name} ({fingerprint})" if isinstance(fingerprint, str) and fingerprint else name
+    return without_key(served, key)
 
 
 def _flagged(choice: dict[str, Any]) -> str:
-    """Return which filters struck, where the service says so (Azure), in brackets."""
+    """Return which filters struck, where the service says so (Azure), in brackets; else nothing."""
     results = choice.get("content_filter_results")
     if not isinstance(results, dict):
         return ""
     names = [name for name, what in results.items() if isinstance(what, dict) and what.get("filtered")]
-    return f" ({', '.join(names)})" if names else ""
+    return f"({', '.join(names)})" if names else ""

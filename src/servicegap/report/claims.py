@@ -166,7 +166,7 @@ def _run_summary(results: Results, run: Run) -> RunSummary:
     return RunSummary(
         # A model's own name stays as it is written.
         heading=name if run.model else sentence_start(name),
-        lead=_lead(results, gaps),
+        lead=_lead(results, run, gaps),
         sentences=[
             Sentence(str(gap.group), verdict(gap, results.level), _sentence(results, run, gap))
             for gap in gaps
@@ -185,10 +185,10 @@ def _sentence(results: Results, run: Run, gap: Estimate) -> str:
     return f"{sentence} {sentences(remark)}"
 
 
-def _lead(results: Results, gaps: Sequence[Estimate]) -> str:
+def _lead(results: Results, run: Run, gaps: Sequence[Estimate]) -> str:
     told = [gap for gap in gaps if verdict(gap, results.level) == "told"]
     if not gaps:
-        return "There is no gap to report: fewer than two groups have labelled responses."
+        return _no_gap(results, run)
     n = "The one planned gap" if len(gaps) == 1 else f"Of {len(gaps)} planned gaps"
     if not told:
         none = "cannot be told from chance" if len(gaps) == 1 else "none can be told from chance"
@@ -197,6 +197,20 @@ def _lead(results: Results, gaps: Sequence[Estimate]) -> str:
         return f"{n} is unlikely to be chance: {read_as(results, gaps[0].group)}."
     groups = "; ".join(read_as(results, gap.group) for gap in told)
     return f"{n}, {len(told)} {'is' if len(told) == 1 else 'are'} unlikely to be chance: {groups}."
+
+
+def _no_gap(results: Results, run: Run) -> str:
+    """Say why there is no planned gap."""
+    family = results.part("plan").get("family")
+    others = [
+        str(gap.group) for kind in ("mean_gap", "gap") for gap in run.pick(kind, outcome=results.primary)
+    ]
+    if family and others:
+        return (
+            f"There is no planned gap to report: no response is about {joined(family)}, the family of "
+            f"planned gaps; there are responses about {joined(others)}."
+        )
+    return "There is no gap to report: fewer than two groups have labelled responses."
 
 
 def _can(results: Results) -> list[str]:

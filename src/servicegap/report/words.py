@@ -220,18 +220,26 @@ def _because(estimate: Estimate) -> str:
 
 
 def detectable(results: Results) -> str:
-    """Return what the design can see, in one sentence."""
+    """Return what the design can see, in one sentence: the gap that it finds whatever group it is of."""
     design = results.part("design")
-    by_group = {row["group"]: row["gap"] for row in design.get("detectable") or () if row["gap"] is not None}
+    rows = design.get("detectable") or ()
+    by_group = {row["group"]: row["gap"] for row in rows if row["gap"] is not None}
+    unseen = [row for row in rows if row["gap"] is None and row.get("note")]
+    if unseen and not by_group:
+        return f"This design can find no gap: {'; '.join(dict.fromkeys(row['note'] for row in unseen))}."
     gaps = list(by_group.values()) or [design.get("detectable_gap")]
     if gaps[0] is None:
         return "What gap this design can detect is not known: it may be large."
     smallest, largest = min(gaps), max(gaps)
-    size = f"a gap of {points(smallest)} points"
+    size = f"a gap of {points(largest)} points"
     if points(smallest) != points(largest):
-        groups = [read_as(results, group) for group in results.groups if by_group.get(group) == largest]
-        size += f" ({points(largest)} points for {', '.join(groups)})"
-    return f"This design finds {size} four times out of five; a gap smaller than that would often be missed."
+        groups = [read_as(results, group) for group in results.groups if by_group.get(group) == smallest]
+        size += f" ({points(smallest)} points for {', '.join(groups)})"
+    only = ", even where it is the only gap among those planned" if len(rows) > 1 else ""
+    told = f"This design finds {size} four times out of five{only}; a smaller one would often be missed."
+    if unseen:
+        told += f" It can find no gap for {joined([read_as(results, row['group']) for row in unseen])}."
+    return told
 
 
 def naive_contrast(results: Results, run: Run) -> str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from servicegap.errors import InputError
 from servicegap.records import Signal
+from servicegap.visible import visible_text
 
 #: The control: a prompt that says nothing of who the person is.
 NEUTRAL = Signal(text="someone", group=None, kind="neutral")
@@ -21,6 +22,10 @@ COLUMNS = (*REQUIRED, "gender", "commonness", "evidence", "source", "figures", "
 GENDERS = ("woman", "man", "both")
 #: What may be written for commonness, and how it is kept; ``least`` is the word of the study's pilot.
 COMMONNESS: Mapping[str, str] = {"common": "common", "rare": "rare", "least": "rare"}
+#: What no name may hold: templates and prompts mark their places so.
+RESERVED = ("{", "}", "[BLANK]", "[NAME]")
+_JOINERS = "\u200c\u200d"
+_VIRAMA = 9  # Unicode's combining class of it
 
 
 def load_signals(path: Path | None = None) -> list[Signal]:
@@ -38,7 +43,8 @@ def load_signals(path: Path | None = None) -> list[Signal]:
     -------
     list of Signal
         In the file's order, each text once. Texts are in Unicode's composed form (NFC), without blanks
-        around them; what is empty is None; the figures stand at the end of the notes.
+        around them or unseen characters in them; what is empty is None; the figures stand at the end of
+        the notes.
 
     Raises
     ------
@@ -52,8 +58,9 @@ def load_signals(path: Path | None = None) -> list[Signal]:
     ['Fatima', 'Khadija']
     """
     source = BUILT_IN if path is None else path
-    rows = _rows(_read_text(source), str(source))
-    mistakes = [mistake for row in rows for mistake in _mistakes(row)]
+    mistakes: list[_Mistake] = []
+    rows = _rows(_read_text(source, mistakes), mistakes)
+    mistakes += [mistake for row in rows for mistake in _mistakes(row)]
     mistakes += _repeated_names(rows)
     if mistakes:
         mistakes.sort(key=lambda mistake: mistake.line)
@@ -76,29 +83,27 @@ class _Mistake:
     text: str
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, mistakes: list[_Mistake]) -> str:
     try:
         raw = path.read_bytes()
     except OSError as error:
         message = f"{path}: cannot be read ({error.strerror}); give the path of a CSV file of names"
         raise InputError(message) from error
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         bad = error.object[error.start]
         line = error.object.count(b"\n", 0, error.start) + 1
-        message = f"{path}:{line}: byte 0x{bad:02x} is not UTF-8; save the file as UTF-8"
-        raise InputError(message) from error
-    if not text.strip():
-        raise InputError(f"{path}:1: the file is empty; its first line names the columns: {_allowed()}")
-    return text
+        mistakes.append(_Mistake(line, f"byte 0x{bad:02x} is not UTF-8; save the file as UTF-8"))
+        # Names that differ in such bytes stay different, so the other mistakes can be looked for.
+        return raw.decode("utf-8-sig", errors="backslashreplace")
 
 
 def _allowed() -> str:
     return f"{', '.join(REQUIRED)} (required), {', '.join(COLUMNS[len(REQUIRED) :])}"
 
 
-def _records(text: str, file: str) -> Iterator[tuple[int, list[str]]]:
+def _records(text: str, mistakes: list[_Mistake]) -> Iterator[tuple[int, list[str]]]:
     """Yield each record that is not blank with the physical line on which it begins."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     begins = 1
@@ -110,24 +115,33 @@ def _records(text: str, file: str) -> Iterator[tuple[int, list[str]]]:
                 yield begins, tidy
             begins = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(
-            f"{file}:{begins}: not CSV from here on ({error}); a field with a comma, a quote or a line "
+        reason = (
+            f"not CSV from here on ({error}); a field with a comma, a quote or a line "
             f'break stands in double quotes, a quote within it is written ""'
-        ) from error
+        )
+        mistakes.append(_Mistake(begins, reason))
 
 
-def _rows(text: str, file: str) -> list[_Row]:
-    records = list(_records(text, file))
+def _rows(text: str, mistakes: list[_Mistake]) -> list[_Row]:
+    """Return the rows; none where the first line does not say what they mean."""
+    if not text.strip():
+        empty = f"the file is empty; its first line names the columns: {_allowed()}"
+        mistakes.append(_Mistake(1, empty))
+        return []
+    records = list(_records(text, mistakes))
+    columns = [column.lower() for column in records[0][1]] if records else []
+    known = [column for column in REQUIRED if column in columns]
+    if mistakes and not known:  # in another encoding, or not CSV from the start: that says it all
+        return []
     if not records:
-        raise InputError(f"{file}:1: no column names; the first line names the columns: {_allowed()}")
-    (line, header), *body = records
-    columns = [column.lower() for column in header]
-    problems = [f"{file}:{line}: {problem}" for problem in _header_problems(columns)]
-    if problems:
-        raise InputError(*problems)
-    if not body:
-        raise InputError(f"{file}:{line}: no names below the column names; write one name a line")
-    return [_row(line, columns, record) for line, record in body]
+        missing = f"no column names; the first line names the columns: {_allowed()}"
+        mistakes.append(_Mistake(1, missing))
+        return []
+    (line, _), *body = records
+    if not body and not mistakes:
+        mistakes.append(_Mistake(line, "no names below the column names; write one name a line"))
+    mistakes += [_Mistake(line, problem) for problem in _header_problems(columns)]
+    return [_row(begins, columns, record) for begins, record in body] if known else []
 
 
 def _header_problems(columns: list[str]) -> Iterator[str]:
@@ -157,7 +171,7 @@ def _mistakes(row: _Row) -> Iterator[_Mistake]:
     if row.malformed is not None:
         yield _Mistake(row.line, row.malformed)
         return
-    texts = [_text_problem(column, row.fields[column]) for column in REQUIRED]
+    texts = [_text_problem(column, row.fields[column]) for column in REQUIRED if column in row.fields]
     words = [_gender_problem(row.fields.get("gender")), _commonness_problem(row.fields.get("commonness"))]
     yield from (_Mistake(row.line, problem) for problem in (*texts, *words) if problem)
 
@@ -165,12 +179,25 @@ def _mistakes(row: _Row) -> Iterator[_Mistake]:
 def _text_problem(column: str, text: str) -> str | None:
     if not text:
         return f"the {column} is empty; every row needs a name and a group"
-    controls = [letter for letter in text if unicodedata.category(letter) == "Cc"]
-    if controls:
-        return f"the {column} {text!r} has a line break or other control character in it; take it out"
-    if column == "name" and text.casefold() == NEUTRAL.text:
+    plain = _without_final_joiners(text)
+    if (shown := visible_text(plain)) != plain:
+        return f"the {column} '{shown}' has a line break or another unseen character in it; take it out"
+    if column == "group":
+        return None
+    if held := [mark for mark in RESERVED if mark.casefold() in text.casefold()]:
+        return f"the name '{text}' has {' and '.join(held)} in it, which is a place in a prompt; take it out"
+    if text.casefold() == NEUTRAL.text:
         return f"the name '{text}' is the control's, which signals no group; leave it out"
     return None
+
+
+def _without_final_joiners(text: str) -> str:
+    """Return `text` without the joiners after a virama: in Malayalam, say, they end words."""
+    return "".join(
+        letter
+        for before, letter in zip(" " + text, text, strict=False)
+        if not (letter in _JOINERS and unicodedata.combining(before) == _VIRAMA)
+    )
 
 
 def _gender_problem(gender: str | None) -> str | None:
@@ -193,10 +220,10 @@ def _repeated_names(rows: list[_Row]) -> Iterator[_Mistake]:
             continue
         # Capitals alone do not make another name: "Li" and "li" would be one signal twice.
         earlier = first.setdefault(name.casefold(), row)
-        group, other = row.fields["group"], earlier.fields["group"]
+        group, other = row.fields.get("group"), earlier.fields.get("group")
         if earlier is row:
             continue
-        if group == other:
+        if group == other or not (group and other):
             reason = f"the name '{name}' stands already on line {earlier.line}; keep one of them"
         else:
             reason = (

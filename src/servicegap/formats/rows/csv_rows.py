@@ -6,9 +6,13 @@ Cells are text and stay as they are, blanks around them included; blank lines ar
 from __future__ import annotations
 
 import csv
+import functools
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from servicegap.errors import InputError
 from servicegap.formats.rows.protocol import (
@@ -23,6 +27,9 @@ from servicegap.formats.rows.protocol import (
     as_text,
     shown,
 )
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 _QUOTES = (
     "a field with a comma, a quote or a line break stands in double quotes, and a quote within it is "
@@ -46,8 +53,39 @@ class CsvReader:
 
     def layout(self) -> Layout:
         """See ``RowReader``; a row with more or fewer fields than columns is a mistake."""
+        line, columns = self._header(self._records())
+        twice = [name for name in dict.fromkeys(columns) if columns.count(name) > 1]
+        if twice:
+            raise InputError(
+                f"{self.path}:{line}: columns of one name: {', '.join(twice)}; give each a name of its own"
+            )
+        return Layout(dict.fromkeys(columns, str), self.count_rows())
+
+    def columns(self) -> list[str]:
+        """Return the names of the columns as they stand in the first line.
+
+        Raises
+        ------
+        InputError
+            If the file is empty, is not UTF-8 there, or has its columns separated by something else.
+        """
+        return self._header(self._records())[1]
+
+    def count_rows(self) -> int:
+        """Count the rows, and see that each has as many fields as there are columns.
+
+        Raises
+        ------
+        InputError
+            With every row that has more or fewer (the first ten, and how many more), each with its line.
+        """
         records = self._records()
-        columns = self._header(records)
+        _, columns = self._header(records)
+        # Most tables are right, and this is several times as fast as a look at every line.
+        with suppress(csv.Error), self._reader() as reader:
+            counted = Counter(map(len, reader))
+            if set(counted) <= {0, len(columns)}:
+                return counted[len(columns)] - 1
         problems: list[str] = []
         wrong = rows = 0
         for line, record in records:
@@ -63,12 +101,12 @@ class CsvReader:
                 )
         if problems:
             raise InputError(*shown(problems, wrong))
-        return Layout(dict.fromkeys(columns, str), rows)
+        return rows
 
     def batches(self, start: int) -> Iterator[Batch]:
         """See ``RowReader``."""
         records = self._records()
-        columns = self._header(records)
+        _, columns = self._header(records)
         rows: list[dict[str, str]] = []
         characters = 0
         for number, (_, record) in enumerate(records):
@@ -77,12 +115,13 @@ class CsvReader:
             rows.append(dict(zip(columns, record, strict=True)))
             characters += sum(map(len, record))
             if len(rows) == BATCH_ROWS or characters > BATCH_CHARACTERS:
-                yield Batch(rows)
+                yield _batch(rows)
                 rows, characters = [], 0
         if rows:
-            yield Batch(rows)
+            yield _batch(rows)
 
-    def _header(self, records: Iterator[tuple[int, list[str]]]) -> list[str]:
+    def _header(self, records: Iterator[tuple[int, list[str]]]) -> tuple[int, list[str]]:
+        """Return the line of the columns' names, and the names."""
         line, columns = next(records, (1, []))
         if not columns:
             raise InputError(
@@ -98,23 +137,11 @@ class CsvReader:
         for separator, called in _OTHER_SEPARATORS.items():
             if len(columns) == 1 and separator in columns[0]:
                 raise InputError(f"{self.path}:{line}: separated by {called}; write commas ({_QUOTES})")
-        twice = [name for name in dict.fromkeys(columns) if columns.count(name) > 1]
-        if twice:
-            raise InputError(
-                f"{self.path}:{line}: columns of one name: {', '.join(twice)}; give each a name of its own"
-            )
-        return columns
+        return line, columns
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         """Yield each record that is not blank, with the line on which it begins."""
-        if csv.field_size_limit() < LONGEST:
-            # The module's own limit, 128 Ki, is short of a long response; there is no other way to raise it.
-            csv.field_size_limit(LONGEST)
-        with self.path.open("rb") as binary:
-            if binary.read(2) in _UTF_16:
-                raise InputError(f"{self.path}: the file is UTF-16; save it as UTF-8")
-        with self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.reader(file, strict=True)
+        with self._reader() as reader:
             begins = 1
             try:
                 for record in reader:
@@ -125,6 +152,22 @@ class CsvReader:
                 raise InputError(
                     f"{self.path}:{begins}: not CSV from here on ({error}); {_QUOTES}"
                 ) from error
+
+    @contextmanager
+    def _reader(self) -> Iterator[Reader]:
+        if csv.field_size_limit() < LONGEST:
+            # The module's own limit, 128 Ki, is short of a long response; there is no other way to raise it.
+            csv.field_size_limit(LONGEST)
+        with self.path.open("rb") as binary:
+            if binary.read(2) in _UTF_16:
+                raise InputError(f"{self.path}: the file is UTF-16; save it as UTF-8")
+        with self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            yield csv.reader(file, strict=True)
+
+
+def _batch(rows: list[dict[str, str]]) -> Batch:
+    # Its own cells, with their bytes that are no UTF-8.
+    return Batch(rows, functools.partial(list, rows))
 
 
 class CsvWriter:
@@ -144,13 +187,10 @@ class CsvWriter:
 
     def append(self, batch: Batch, added: Sequence[Added]) -> None:
         """See ``RowWriter``."""
-        # Without an original the rows are CSV's own cells, with their bytes that are no UTF-8.
-        cell = str if batch.original is None else as_text
         self._write(
             [
-                [cell(row.get(name, "")) for name in self._columns]
-                + [as_text(more[name]) for name in self._added]
-                for row, more in zip(batch.rows, added, strict=True)
+                [row.get(name, "") for name in self._columns] + [as_text(more[name]) for name in self._added]
+                for row, more in zip(batch.cells(), added, strict=True)
             ]
         )
 

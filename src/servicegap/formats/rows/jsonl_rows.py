@@ -5,7 +5,9 @@ What is read is written again byte for byte, with the added keys behind; blank l
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from servicegap.formats.rows.protocol import (
     Layout,
     as_json,
     shown,
+    written_out,
 )
 
 
@@ -69,10 +72,10 @@ class JsonlReader:
             lines.append(line)
             characters += len(line)
             if len(lines) == BATCH_ROWS or characters > BATCH_CHARACTERS:
-                yield Batch([_object(each) for each in lines], lines)
+                yield _batch(lines)
                 lines, characters = [], 0
         if lines:
-            yield Batch([_object(each) for each in lines], lines)
+            yield _batch(lines)
 
     def _lines(self) -> Iterator[tuple[int, str]]:
         """Yield each line that is not blank, with its number."""
@@ -88,6 +91,38 @@ class JsonlReader:
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape").strip()
                 if line:
                     yield number, line
+
+
+def _batch(lines: list[str]) -> Batch:
+    return Batch([_object(each) for each in lines], functools.partial(_all_cells, lines), lines)
+
+
+def _all_cells(lines: list[str]) -> list[dict[str, str]]:
+    return [_cells(each) for each in lines]
+
+
+def _cells(line: str) -> dict[str, str]:
+    """Return an object's values as cells: texts without quotes, all else to the letter, null as nothing."""
+    found: dict[str, str] = {}
+    place = _past_gap(line, 1)
+    while line[place] != "}":
+        key, place = _DECODER.raw_decode(line, place)
+        start = _past_gap(line, place)
+        value, end = _DECODER.raw_decode(line, start)
+        written = "" if value is None else value if isinstance(value, str) else line[start:end]
+        found[key] = written_out(written)
+        place = _past_gap(line, end)
+    return found
+
+
+def _past_gap(line: str, place: int) -> int:
+    gap = _GAP.match(line, place)
+    return gap.end() if gap else place
+
+
+_DECODER = json.JSONDecoder()
+#: What may stand between the keys and values of an object that is known to be JSON.
+_GAP = re.compile(r"[ \t\r\n:,]+")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

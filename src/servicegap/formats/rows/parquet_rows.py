@@ -5,14 +5,24 @@ Parquet cannot grow, so what is written is kept in parts and put together at the
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from servicegap.errors import InputError
-from servicegap.formats.rows.protocol import BATCH_CHARACTERS, BATCH_ROWS, Added, Batch, Layout, as_text
+from servicegap.errors import InputError, ServicegapError
+from servicegap.formats.rows.protocol import (
+    BATCH_CHARACTERS,
+    BATCH_ROWS,
+    Added,
+    Batch,
+    Layout,
+    as_text,
+    named_in_errors,
+    written_out,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -58,7 +68,8 @@ class ParquetReader:
                 frame = table.slice(start, step).collect()
             if frame.is_empty():
                 return
-            yield Batch(frame.to_dicts(), frame)
+            found = _to_the_nanosecond(frame).to_dicts()
+            yield Batch(found, functools.partial(_cells, found), frame)
             start += frame.height
 
     @contextmanager
@@ -94,7 +105,8 @@ class ParquetWriter:
 
         own = batch.original if isinstance(batch.original, pl.DataFrame) else self._frame(batch)
         more = pl.DataFrame(list(added), schema=_schema(self._added))
-        with (self._folder / f"{self._mark:08d}.parquet").open("wb") as file:
+        part = self._folder / f"{self._mark:08d}.parquet"
+        with _writing(part), part.open("wb") as file:
             own.hstack(more).write_parquet(file)
             file.flush()
             os.fsync(file.fileno())
@@ -106,22 +118,69 @@ class ParquetWriter:
 
         whole = self._folder / "rows.parquet"
         parts = [self._folder / f"{number:08d}.parquet" for number in range(self._mark)]
-        pl.scan_parquet(parts, glob=False).sink_parquet(whole, row_group_size=ROW_GROUP)
+        with _writing(whole):
+            pl.scan_parquet(parts, glob=False).sink_parquet(whole, row_group_size=ROW_GROUP)
         return whole
 
     def _frame(self, batch: Batch) -> pl.DataFrame:
         import polars as pl
 
+        cells = batch.cells()
         return pl.DataFrame(
-            {name: [_value(row.get(name), kind) for row in batch.rows] for name, kind in self._kinds.items()},
+            {
+                name: [
+                    _value(row.get(name), written.get(name, ""), kind)
+                    for row, written in zip(batch.rows, cells, strict=True)
+                ]
+                for name, kind in self._kinds.items()
+            },
             schema=_schema(self._kinds),
         )
 
 
-def _value(value: object, kind: type) -> object:
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Put the file's name on what goes wrong; of a full disk polars makes an error of its own."""
+    import polars as pl
+
+    try:
+        with named_in_errors(path):
+            yield
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0].rpartition(": ")[2]  # before it stands where in Polars
+        raise ServicegapError(
+            f"{path}: cannot be written: {reason}; what is labelled is kept: mend that and run the command "
+            "again"
+        ) from error
+
+
+def _value(value: Any, written: str, kind: type) -> object:
     if value is None:
         return None
-    return as_text(value) if kind in (str, object) else kind(value)
+    return written_out(written) if kind in (str, object) else kind(value)
+
+
+def _cells(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    return [{name: as_text(value) for name, value in row.items()} for row in rows]
+
+
+def _to_the_nanosecond(frame: pl.DataFrame) -> pl.DataFrame:
+    """Write out, as in ISO 8601, the times that Python's own, which end at microseconds, would cut short.
+
+    Durations too, for which Python has words of its own.
+    """
+    import polars as pl
+
+    def cut_short(column: pl.Series) -> bool:
+        kind = column.dtype
+        of_nanoseconds = kind == pl.Time or (isinstance(kind, pl.Datetime) and kind.time_unit == "ns")
+        return of_nanoseconds and bool((column.to_physical() % 1000 != 0).any())
+
+    return frame.with_columns(
+        column.dt.to_string("iso:strict")
+        for column in frame
+        if column.dtype == pl.Duration or cut_short(column)
+    )
 
 
 def _schema(kinds: Any) -> dict[str, Any]:

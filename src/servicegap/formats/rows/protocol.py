@@ -6,11 +6,14 @@ written again as they were.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -50,11 +53,20 @@ class Layout:
 class Batch:
     """Some rows, one after the other, by column.
 
-    ``original`` is what the file has for them, where its format can carry more than ``rows`` does: the lines
-    of JSONL, the frame of Parquet. A column that a row of JSONL lacks is absent from its mapping.
+    A column that a row of JSONL lacks is absent from its mapping.
+
+    Attributes
+    ----------
+    rows : sequence of mapping
+    cells : callable
+        Gives the rows as cells of text; they are made only where they are written.
+    original : optional
+        What the file has for them, where its format can carry more than ``rows`` does: the lines of JSONL,
+        the frame of Parquet.
     """
 
     rows: Sequence[Row]
+    cells: Callable[[], Sequence[Mapping[str, str]]]
     original: Sequence[str] | pl.DataFrame | None = None
 
 
@@ -109,13 +121,24 @@ class AppendedFile:
 
     def append(self, text: str) -> None:
         """Write a text; it is on the disk when it returns."""
-        with self.path.open("r+b" if self.mark else "wb") as file:
+        with named_in_errors(self.path), self.path.open("r+b" if self.mark else "wb") as file:
             file.truncate(self.mark)
             file.seek(self.mark)
             file.write(text.encode("utf-8", "surrogateescape"))
             file.flush()
             os.fsync(file.fileno())
             self.mark = file.tell()
+
+
+@contextmanager
+def named_in_errors(path: Path) -> Iterator[None]:
+    """Put the file's name on an error of the system: a full disk is told without one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def shown(problems: Sequence[str], count: int) -> list[str]:
@@ -130,22 +153,33 @@ def written_out(text: str) -> str:
 
 
 def as_text(value: object) -> str:
-    """Return a value as one cell of text: empty for None, JSON for what is neither text nor a number."""
+    """Return a value as one cell of text: empty for None, JSON for lists and the like."""
     if value is None:
         return ""
-    return written_out(value) if isinstance(value, str) else as_json(value)
+    storable = _storable(value)
+    return storable if isinstance(storable, str) else as_json(value)
 
 
 def as_json(value: object) -> str:
-    """Return a value as JSON; what JSON has no word for is null (NaN) or text (dates)."""
-    return json.dumps(_storable(value), ensure_ascii=False, allow_nan=False, default=str)
+    """Return a value as JSON; what JSON has no word for is text, as in a cell."""
+    return json.dumps(_storable(value), ensure_ascii=False, allow_nan=False)
 
 
 def _storable(value: object) -> object:
+    """Return what JSON can hold: dates and times as in ISO 8601, bytes in Base64, NaN as the text NaN."""
+    if value is None or isinstance(value, bool | int):
+        return value
     if isinstance(value, str):
         return written_out(value)
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return value if math.isfinite(value) else _NOT_FINITE[str(value)]
     if isinstance(value, Mapping):
         return {written_out(str(key)): _storable(each) for key, each in value.items()}
-    return [_storable(each) for each in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [_storable(each) for each in value]
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+
+
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
