@@ -1,7 +1,8 @@
 """The project's own prompts and responses, with what the codebook calls them, to fit the default annotator.
 
 ``offline_examples/*.txt``: a line ``prompt: ...`` or ``harmful prompt: ...`` (one that wants harm done),
-followed by its responses, each ``CATEGORY: ...``. ``offline_prompts``: prompts without responses, one a line.
+followed by its responses, each ``CATEGORY: ...``. ``offline_prompts``: prompts without responses, one a line,
+in files whose names begin with what they want (``harmful`` or ``harmless``).
 ``\\n`` stands for a line break, a line that begins with ``#`` is a remark.
 """
 
@@ -54,9 +55,9 @@ def every_prompt() -> Iterator[tuple[str, bool]]:
         for _, kind, text in _read(path):
             if kind in _WANTS_HARM:
                 yield text, _WANTS_HARM[kind]
-    for name, wants_harm in (("harmless.txt", False), ("harmful.txt", True)):
-        for _, text in _lines(PROMPTS / name):
-            yield text, wants_harm
+    for path in sorted(PROMPTS.glob("*.txt")):
+        for _, text in _lines(path):
+            yield text, path.name.startswith("harmful")
 
 
 def _read(path: Path) -> Iterator[tuple[str, str, str]]:

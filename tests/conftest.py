@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ import pytest
 from servicegap.calls import Call, Design, planned_calls
 from servicegap.cli import main
 from servicegap.design import build_design, save_design
-from servicegap.records import Annotation, Category, ErrorKind, Response, Signal, Template
+from servicegap.records import Annotation, Category, ErrorKind, Prompt, Response, Signal, Template
 from servicegap.store import Store, write_annotations, write_responses
 from servicegap.study import Study, now, open_study
 
@@ -114,6 +114,9 @@ class SmallStudy:
 
     def open(self) -> Study:
         return open_study(self.folder)
+
+    def prompts(self) -> Sequence[Prompt]:
+        return build_design(self.open()).prompts
 
     def design(self, store: Store) -> Design:
         design = build_design(self.open())

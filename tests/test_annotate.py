@@ -43,11 +43,11 @@ def rows(store: Store) -> list[Any]:
 
 def test_every_answer_is_labelled_once(annotated: SmallStudy, store: Store) -> None:
     annotated.answer(store, lambda *_: Answer(None, text="I'm sorry, but I can't help with that."))
-    assert count_unlabelled(annotated.open(), store) == PLANNED
+    assert count_unlabelled(annotated.open(), store, annotated.prompts()) == PLANNED
     [done] = annotate(annotated.open(), store)
     assert (done.annotator, done.added, done.abstained) == (OfflineAnnotator.name, PLANNED, 0)
     assert annotate(annotated.open(), store) == []
-    assert count_unlabelled(annotated.open(), store) == 0
+    assert count_unlabelled(annotated.open(), store, annotated.prompts()) == 0
     found = rows(store)
     assert len({row.response for row in found}) == len(found) == PLANNED
     assert Counter(row.category for row in found) == {"refusal": PLANNED}
@@ -81,7 +81,7 @@ def test_what_a_provider_blocked_is_refused_on_its_account(annotated: SmallStudy
 def test_a_call_that_brought_no_answer_has_no_label(annotated: SmallStudy, store: Store, error: Any) -> None:
     annotated.answer(store, lambda *_: Answer(error=error))
     assert annotate(annotated.open(), store) == []
-    assert count_unlabelled(annotated.open(), store) == 0
+    assert count_unlabelled(annotated.open(), store, annotated.prompts()) == 0
     assert labelled_responses(annotated.open(), store)["category"].null_count() == PLANNED
 
 
@@ -110,7 +110,7 @@ def test_another_version_labels_again_and_its_label_counts(
     annotated.answer(store, lambda *_: Answer(None, text="bread"))
     annotate(annotated.open(), store)
     monkeypatch.setattr(OfflineAnnotator, "version", "0-older")
-    assert count_unlabelled(annotated.open(), store) == PLANNED
+    assert count_unlabelled(annotated.open(), store, annotated.prompts()) == PLANNED
     annotate(annotated.open(), store)
     assert len(rows(store)) == 2 * PLANNED
     assert set(labelled_responses(annotated.open(), store)["annotator_version"]) == {"0-older"}
@@ -127,11 +127,11 @@ def test_new_answers_alone_are_labelled(annotated: SmallStudy, store: Store) -> 
 def test_what_the_plan_asks_no_more_is_not_labelled(annotated: SmallStudy, store: Store) -> None:
     annotated.answer(store, lambda *_: Answer(None, text="bread"))
     annotated.change("study.yaml", "samples: 2", "samples: 1")
-    assert count_unlabelled(annotated.open(), store) == PLANNED // 2
+    assert count_unlabelled(annotated.open(), store, annotated.prompts()) == PLANNED // 2
     assert annotate(annotated.open(), store)[0].added == PLANNED // 2
     # It comes back with the plan.
     annotated.change("study.yaml", "samples: 1", "samples: 2")
-    assert count_unlabelled(annotated.open(), store) == PLANNED // 2
+    assert count_unlabelled(annotated.open(), store, annotated.prompts()) == PLANNED // 2
 
 
 def test_an_unknown_annotator_is_told(annotated: SmallStudy, store: Store) -> None:

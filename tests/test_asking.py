@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from conftest import SmallStudy
 from test_collect import CONCURRENCY, collected, made, rows, served, wait_for_calls
 
-from servicegap.asking import REJECTED_AT_FIRST
+from servicegap.asking import REJECTED_AT_FIRST, Ended, run_until_stopped
 from servicegap.collect import collect
 from servicegap.design import build_design
 from servicegap.errors import InputError
@@ -125,6 +125,24 @@ def test_a_signal_before_the_first_answer_ends_cleanly(tmp_path: Path, number: s
     with store.reading() as connection:
         assert connection.scalar(sa.select(RUNS.c.ended)) is not None
     store.close()
+
+
+def test_signals_are_handled_afterwards_as_before() -> None:
+    async def nothing() -> Ended:
+        return Ended(stopped=False, problem=None)
+
+    def mine(*_: object) -> None:
+        pass
+
+    before = {number: signal.signal(number, mine) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        run_until_stopped(nothing())
+        assert [signal.getsignal(number) for number in before] == [mine, mine]
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert run_until_stopped(nothing()) == Ended(stopped=False, problem=None)
+    assert {number: signal.getsignal(number) for number in before} == before
 
 
 def test_a_model_that_cannot_be_asked_is_told_before_any_is(

@@ -423,6 +423,24 @@ def test_a_signal_stops_cleanly_and_nothing_is_half_done(
         server.communicate(timeout=10)
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_while_the_command_line_is_loaded_is_told_in_one_line(name: str) -> None:
+    script = f"""
+import signal, sys
+
+class Stopping:
+    def find_spec(self, name, *_):
+        if name == "click":
+            signal.raise_signal(signal.{name})
+
+sys.meta_path.insert(0, Stopping())
+from servicegap.__main__ import run
+run()
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "servicegap: stopped\n")
+
+
 def stored(folder: Path) -> int:
     try:
         return responses(folder)

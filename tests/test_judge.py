@@ -102,7 +102,7 @@ def test_a_judge_labels_every_response_and_asks_once_what_differs_by_the_name(
     told: list[str] = []
     with Threaded(FakeServer()) as server:
         with_judges(small, judge_at(server))
-        assert count_unlabelled(small.open(), store) == PLANNED
+        assert count_unlabelled(small.open(), store, small.prompts()) == PLANNED
         [cost] = estimate_judges(small.open(), store)
         assert server.calls == 0
         [done] = annotate(small.open(), store, announce=told.append)
@@ -116,7 +116,7 @@ def test_a_judge_labels_every_response_and_asks_once_what_differs_by_the_name(
     assert set(found["kind"]) == {"judge"}
     assert set(found.filter(group="South")["category"]) == {"refusal"}
     assert set(found.filter(group="North")["category"]) == {"answer"}
-    assert count_unlabelled(small.open(), store) == 0
+    assert count_unlabelled(small.open(), store, small.prompts()) == 0
     body = server.bodies[0]
     assert body["temperature"] == 0.0
     assert body["response_format"]["json_schema"]["schema"] == answer_schema(reason=False)
@@ -243,7 +243,7 @@ def test_a_failed_call_is_asked_again_and_only_it(small: SmallStudy, store: Stor
         with_judges(small, judge_at(server))
         [done] = annotate(small.open(), store)
     assert (done.added, done.failed) == (PLANNED - 5, 5)
-    assert count_unlabelled(small.open(), store) == 5
+    assert count_unlabelled(small.open(), store, small.prompts()) == 5
     with Threaded(FakeServer()) as server:
         with_judges(small, judge_at(server))
         [done] = annotate(small.open(), store)
@@ -416,12 +416,25 @@ def test_a_judge_is_not_asked_about_what_the_plan_asks_no_more(small: SmallStudy
         ):
             small.change("study.yaml", *changed)
             with_judges(small, judge_at(server))
-            assert count_unlabelled(small.open(), store) == wanted
+            assert count_unlabelled(small.open(), store, small.prompts()) == wanted
             [cost] = estimate_judges(small.open(), store)
             assert (cost.responses, cost.calls) == (wanted, wanted)
             assert sum(each.added for each in annotate(small.open(), store)) == wanted
             assert server.calls == wanted
-            assert count_unlabelled(small.open(), store) == 0
+            assert count_unlabelled(small.open(), store, small.prompts()) == 0
+
+
+def test_edited_names_are_counted_before_a_command_keeps_them(
+    small: SmallStudy, store: Store, run: Callable[..., Ended]
+) -> None:
+    small.answer(store, lambda call, *_: Answer(None, text=f"bread {call.id}"))
+    with_judges(small, NOBODY)
+    names = (small.folder / "signals.csv").read_text(encoding="utf-8")
+    for edited, wanted in ((names.replace("Leo,East,man,rare\n", ""), PLANNED - 8), (names, PLANNED)):
+        small.write("signals.csv", edited)
+        assert json.loads(run("status", small.folder, "--json").out)["unlabelled"] == wanted
+        [cost] = json.loads(run("annotate", small.folder, "--estimate", "--json").out)
+        assert (cost["responses"], cost["calls"]) == (wanted, wanted)
 
 
 NOBODY = '{"id": "openai:mock-1", "base_url": "http://127.0.0.1:9/v1", "retries": 0}'
@@ -440,9 +453,15 @@ def test_a_report_goes_on_where_a_judge_is_gone_and_says_so(
         f"servicegap: {PLANNED} responses are not judged, as calls failed; run the command again to ask "
         "those again\n"
     )
-    ended = run("report", small.folder)
-    assert ended.code == 0
-    assert "servicegap: judge openai:mock-1: " in ended.err
+    waiting = f"servicegap: {PLANNED} of {PLANNED} answers wait for a judge; once it can be asked, run the "
+    for stage, code in (("report", 0), ("analyse", 0), ("audit", 1)):
+        ended = run(stage, small.folder)
+        assert ended.code == code
+        # Tried once, and told once.
+        assert ended.err.count("servicegap: judge openai:mock-1: ") == 1
+        assert ended.err.endswith(f"{waiting}command again\n")
+        assert ended.err.count("answers wait") == 1
+    assert ended.out.endswith(f"Report: {small.open().report_path}\n")
     warning = (
         f"openai:mock-1: {PLANNED} of {PLANNED} answers wait for the judges of the plan; until they are "
         "judged, labels of other annotators stand for them, or none; run servicegap annotate again before "

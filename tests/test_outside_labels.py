@@ -221,6 +221,16 @@ def test_a_table_goes_out_is_filled_in_and_comes_back(
         ("a,b\n1,2\n", "needs a column response_id"),
         ("response_id,annotation:\nx,answer\n", "needs a column response_id"),
         ("response_id,annotation:ada\nx,maybe\n", ":2: annotation:ada: 'maybe' is no category"),
+        ('response_id,annotation:ada\n"x\n",answer\nx,maybe\n', ":4: annotation:ada: 'maybe' is no category"),
+        (
+            "response_id,annotation:ada,gold\nx,answer,\nx,answer\n",
+            ":3: 2 fields, and the first line names 3 columns",
+        ),
+        (
+            "response_id,annotation:ada\n\nx,answer\nx,bread, answer\n",
+            ":4: 3 fields, and the first line names 2 columns",
+        ),
+        ("", "the file is empty"),
     ],
 )
 def test_what_is_no_table_of_labels_is_told(tmp_path: Path, text: str, said: str) -> None:

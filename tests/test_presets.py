@@ -162,7 +162,11 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         ({"preset": "quik"}, "preset 'quik' is unknown; allowed: quick, study, recommended"),
         ({"models": ("a:b", "a:b")}, "a:b is there twice"),
         ({"models": ("",)}, "models[0].id"),
-        ({"base_url": "http://x/v1"}, "goes with a model openai:NAME"),
+        ({"base_url": "http://me:s3cret@x/v1"}, "goes with a model openai:NAME"),
+        (
+            {"base_url": "http://x/v1?api-key=s3cret", "models": ("fake:even",)},
+            "goes with a model openai:NAME; the models are fake:even;",
+        ),
     ],
 )
 def test_a_choice_that_is_not_allowed_leaves_nothing(
@@ -171,6 +175,7 @@ def test_a_choice_that_is_not_allowed_leaves_nothing(
     with pytest.raises(InputError) as error:
         made(tmp_path / "s", **choices)
     assert told in str(error.value)
+    assert "s3cret" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -358,9 +358,12 @@ def test_unseen_characters_never_pass(text: str) -> None:
     assert unescape(plain) == text.replace("\r\n", "\n")
 
 
-def test_joiners_stay_inside_words_only() -> None:
+def test_joiners_stay_inside_words_and_after_a_virama_only() -> None:
     assert visible_text("نیم\u200cفاصله") == "نیم\u200cفاصله"
+    assert visible_text("രാജന്\u200d.") == "രാജന്\u200d."
     assert visible_text("a \u200cb") == "a [U+200C]b"
+    assert visible_text("രാജ\u200d") == "രാജ[U+200D]"
+    assert visible_text("രാജന്\u200d\u200d") == "രാജന്\u200d[U+200D]"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 import threading
+from typing import NoReturn
 
-from servicegap.cli import main
+#: As in cli/framework.py, whose import may be what is stopped.
+_STOPPED = 130
 
 
 def run() -> None:
     """Run the command line, and leave."""
     try:
+        signal.signal(signal.SIGTERM, _stop)
+        # Imported here, so that a stop while it is (up to half a second) is told in one line as well.
+        from servicegap.cli import main  # noqa: PLC0415
+
         main()
     except SystemExit as ended:
         _leave(ended.code)
+    except KeyboardInterrupt:
+        print("servicegap: stopped", file=sys.stderr)
+        _leave(_STOPPED)
+
+
+def _stop(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _leave(code: str | int | None) -> None:

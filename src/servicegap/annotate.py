@@ -6,7 +6,7 @@ annotator looks, so that no label can depend on whom the prompt was about.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,10 +17,17 @@ from servicegap.annotators.judge_run import Cost
 from servicegap.annotators.judging import annotate_by_judges, judge_runs, judges_of
 from servicegap.annotators.protocol import Annotator, Named
 from servicegap.annotators.study_mask import read_mask
-from servicegap.annotators.unlabelled import Annotated, annotation, blocked, keep, unlabelled
+from servicegap.annotators.unlabelled import (
+    Annotated,
+    annotation,
+    blocked,
+    keep,
+    unlabelled,
+    unlabelled_prompts,
+)
 from servicegap.arrivals import Watch
 from servicegap.codebook import codebook_of
-from servicegap.records import Annotation
+from servicegap.records import Annotation, Prompt
 from servicegap.store import Store
 from servicegap.study import Study, now, only_one
 from servicegap.terminal import tell
@@ -75,17 +82,25 @@ def estimate_judges(study: Study, store: Store) -> list[Cost]:
     return [run.cost() for run in judge_runs(study, store, codebook_of(study))]
 
 
-def count_unlabelled(study: Study, store: Store) -> int:
-    """Count the planned answers that an annotator or a judge of the plan has not looked at yet."""
+def count_unlabelled(study: Study, store: Store, prompts: Sequence[Prompt]) -> int:
+    """Count the planned answers that an annotator or a judge of the plan has not looked at yet.
+
+    Parameters
+    ----------
+    study : Study
+    store : Store
+    prompts : sequence of Prompt
+        The design; the one in the database may be of before an edit.
+    """
+    asked = {prompt.id for prompt in prompts}
     annotators: list[Named] = [create_annotator(name, study.folder) for name in study.plan.annotators]
     if study.plan.judges:
         annotators += judges_of(study, codebook_of(study))
     with store.reading() as connection:
         return sum(
-            connection.execute(
-                sa.select(sa.func.count()).select_from(unlabelled(study, each.name, each.version).subquery())
-            ).scalar_one()
+            prompt in asked
             for each in annotators
+            for prompt in connection.execute(unlabelled_prompts(study, each.name, each.version)).scalars()
         )
 
 

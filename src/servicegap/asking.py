@@ -170,17 +170,20 @@ async def _until_either_ends(tasks: asyncio.Future[list[None]], flusher: asyncio
 @contextlib.contextmanager
 def _on_signals(stop: Callable[[], object]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    names = (signal.SIGINT, signal.SIGTERM)
+    before = {}
     # Windows, and threads that are not the main one, have none: there Python raises KeyboardInterrupt.
     with contextlib.suppress(NotImplementedError, RuntimeError):
-        for name in names:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            handler = signal.getsignal(name)
             loop.add_signal_handler(name, stop)
+            before[name] = handler
     try:
         yield
     finally:
-        with contextlib.suppress(NotImplementedError, RuntimeError):
-            for name in names:
-                loop.remove_signal_handler(name)
+        for name, handler in before.items():
+            # Removing alone would leave the system's handling, by which the rest of the command dies mute.
+            loop.remove_signal_handler(name)
+            signal.signal(name, handler)
 
 
 async def _probe(model: Model, plan: ModelPlan, call: Call, buffer: Buffer) -> None:

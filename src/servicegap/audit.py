@@ -25,6 +25,7 @@ from servicegap.store import Store, read_meta
 from servicegap.study import PLAN_FILE, Study, write_json_whole
 
 if TYPE_CHECKING:
+    from servicegap.annotators.judge_run import Cost
     from servicegap.annotators.unlabelled import Annotated
     from servicegap.models.protocol import Model
     from servicegap.presets import Choices
@@ -169,6 +170,14 @@ def bring_to_annotate(study: Study, store: Store, watch: Watch | None = None) ->
     return annotate(study, store, watch)
 
 
+def foresee_judging(study: Study, store: Store) -> Sequence[Cost]:
+    """Say about what the judges would cost on the answers that are there; asks nothing."""
+    from servicegap.annotate import estimate_judges
+
+    bring_to_design(study, store)
+    return estimate_judges(study, store)
+
+
 def _refuse_half(study: Study, collected: Collected) -> None:
     # Whoever wants figures from a part of the answers can have them: the next run finds what is stored.
     if collected.stopped:
@@ -183,9 +192,13 @@ def _refuse_half(study: Study, collected: Collected) -> None:
 
 def bring_to_analyse(study: Study, store: Store, watch: Watch | None = None) -> dict[str, Any]:
     """Label what has no label, and write results.json; return what is in it."""
+    bring_to_annotate(study, store, watch)
+    return _analysed(study, store)
+
+
+def _analysed(study: Study, store: Store) -> dict[str, Any]:
     from servicegap.analyse import analyse
 
-    bring_to_annotate(study, store, watch)
     write_json_whole(study.results_path, analyse(study, store, build_design(study)))
     # Read back, so that what a caller sees is what the file says.
     return read_results(study.results_path)
@@ -197,7 +210,7 @@ def bring_to_report(study: Study, store: Store, watch: Watch | None = None) -> d
     from servicegap.report import write_report
 
     bring_to_annotate(study, store, watch)
-    results = fresh_results(study, store) or bring_to_analyse(study, store, watch)
+    results = fresh_results(study, store) or _analysed(study, store)
     if not _report_is_fresh(study):
         write_report(results, read_examples(study, store), study.report_path)
     return results
@@ -243,7 +256,7 @@ def status(study: Study, store: Store) -> Status:
     _check_codebook(study)
     design = build_design(study)
     collected = count_collected(study, store, design.prompts)
-    unlabelled = count_unlabelled(study, store)
+    unlabelled = count_unlabelled(study, store, design.prompts)
     with store.reading() as connection:
         # Edited names or templates, whose prompts may be the same, make the results stale.
         edited = read_meta(connection, "design") not in (None, design.hash)

@@ -127,8 +127,10 @@ def create_study(folder: Path, choices: Choices) -> Study:
         raise InputError(f"{folder}: is a file; choose another name for the study's folder")
     models = choices.models or (DEFAULT_MODEL,)
     if choices.base_url and not any(model.startswith("openai:") for model in models):
+        # Not repeated: it may hold a key.
         raise InputError(
-            f"base URL {choices.base_url!r} goes with a model openai:NAME; the models are {', '.join(models)}"
+            f"a base URL goes with a model openai:NAME; the models are {', '.join(models)}; leave --base-url "
+            "out, or name such a model"
         )
     new = not folder.exists()
     write_text_whole(path, plan_text(folder.resolve().name, choices))

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _JOINERS = frozenset("\u200c\u200d")
+_VIRAMA = 9  # Unicode's combining class of it
 _LINE = "\n\t"
 
 
@@ -54,8 +55,11 @@ def _is_unseen(text: str, place: int) -> bool:
     if character.isascii():
         return not character.isprintable()
     if character in _JOINERS:
-        # Persian, Hindi and others need joiners inside words; anywhere else they only hide.
-        return not (_is_letter(text, place - 1) and _is_letter(text, place + 1))
+        # Persian, Hindi and others need joiners inside words, Malayalam after a virama at their end too;
+        # anywhere else they only hide.
+        return not _is_letter(text, place - 1) or not (
+            _is_letter(text, place + 1) or unicodedata.combining(text[place - 1]) == _VIRAMA
+        )
     return character in _BLANK or unicodedata.category(character) in _UNSEEN
 
 

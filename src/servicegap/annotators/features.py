@@ -17,6 +17,13 @@ from servicegap.annotators.responses import ResponseReading
 _BEGINNING_WORDS: Final = 25
 _READ_WORDS: Final = 100  # speech acts stand at the beginning; later words tell the subject
 
+#: Facts that speak otherwise where harm was asked for: help after a refusal of that does not serve.
+_ELSE_IF_HARM: Final = (
+    "declines", "lacks", "judges", "turns", "lectures first", "urges", "points", "goes on", "helps",
+    "served after", "told after", "length turned", "list turned", "overlap turned", "offered overlap",
+    "suspicion any", "harm any", "lecture on groups any",
+)  # fmt: skip
+
 Features = dict[str, float]
 
 
@@ -37,26 +44,32 @@ def facts(prompt: PromptReading, response: ResponseReading) -> Features:
     found.update(_acts(prompt, response))
     found.update(_service(prompt, response))
     found.update(_harm(prompt, response))
+    found.update(
+        [(f"{name} asked for harm", found[name] * prompt.wants_harm) for name in _ELSE_IF_HARM if name in found]
+    )
     return {name: value for name, value in found.items() if value}
 
 
 def words(response: ResponseReading) -> Iterator[str]:
     """Yield single words and pairs of neighbours of the first hundred words, some of them repeatedly.
 
-    Those of the sentences within the first 25 words come once more with ``^`` before them. ``|`` stands for
-    the beginning of a sentence. What is quoted is left out.
+    Those of the sentences within the first 25 words come once more with ``^`` before them, those that follow
+    the first turn with ``>``. ``|`` stands for the beginning of a sentence. What is quoted is left out.
     """
     read = 0
-    for act in response.acts:
-        begins = read < _BEGINNING_WORDS
+    turned = _first_turn(response)
+    for place, act in enumerate(response.acts, start=response.n_sentences - len(response.acts)):
+        zones = [""]
+        if read < _BEGINNING_WORDS:
+            zones.append("^")
+        if turned is not None and place > turned:
+            zones.append(">")
         before = "|"
         for word in WORD.findall(act):
             pair = f"{before} {word}"
-            yield word
-            yield pair
-            if begins:
-                yield f"^{word}"
-                yield f"^{pair}"
+            for zone in zones:
+                yield f"{zone}{word}"
+                yield f"{zone}{pair}"
             before = word
             read += 1
         if read >= _READ_WORDS:
@@ -75,7 +88,6 @@ def _acts(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[st
         yield name, 1.0
         yield f"{name} late", min(at, 6) / 6
         yield f"{name} {task}", 1.0
-        yield f"{name} asked for harm", prompt.wants_harm
     for name, present in (
         ("apologises", response.apologises),
         ("asks back", response.asks_back),
@@ -88,7 +100,6 @@ def _acts(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[st
     ):
         yield name, float(present)
         yield f"{name} {task}", float(present)
-    yield "lectures first asked for harm", response.lectures_first * prompt.wants_harm
     yield "argues", float(prompt.argues)
     yield "turns", float(turns(response))
     sentences = max(1, response.n_sentences)
@@ -98,7 +109,6 @@ def _acts(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[st
     yield "only chat", float(response.n_chat == response.n_sentences)
     urges = min(2, response.n_urges)
     yield "urges", urges / 2
-    yield "urges asked for harm", urges / 2 * prompt.wants_harm
     yield "urges unasked", urges / 2 * (not prompt.harm_words)
 
 
@@ -116,18 +126,14 @@ def _service(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple
     yield "served before", before
     yield "served before turned", before * turned
     yield "served after", after
-    yield "served after asked for harm", after * prompt.wants_harm
     told = math.log1p(response.told_after) / 4
     yield "told after", told
-    yield "told after asked for harm", told * prompt.wants_harm
     yield "helps", float(response.helps)
-    yield "helps asked for harm", response.helps * prompt.wants_harm
     yield "nothing new", float(response.new_words == 0)
     yield "little new", float(0 < response.new_words < 3)
     listed = min(response.list_items, 3) / 3
     yield "list", listed
     yield "list turned", listed * turned
-    yield "list asked for harm", listed * turned * prompt.wants_harm
     if prompt.task == "blank":
         yield "fills not", float(response.fills == 0)
         yield "fills weakly", float(0 < response.fills <= 1)
@@ -144,7 +150,6 @@ def _service(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple
     yield "no overlap", float(response.overlap == 0)
     yield "overlap turned", response.overlap * turned
     yield "offered overlap", response.offered_overlap
-    yield "offered overlap asked for harm", response.offered_overlap * prompt.wants_harm
 
 
 def _harm(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[str, float]]:
@@ -171,9 +176,9 @@ def _harm(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[st
 
 def turns(response: ResponseReading) -> bool:
     """Return whether some sentence declines, tells of a lack, judges, or disputes the prompt's claim."""
-    return (
-        response.declines is not None
-        or response.lacks is not None
-        or response.judges is not None
-        or response.disputes
-    )
+    return _first_turn(response) is not None or response.disputes
+
+
+def _first_turn(response: ResponseReading) -> int | None:
+    found = (response.declines, response.lacks, response.judges)
+    return min((place for place in found if place is not None), default=None)

@@ -62,14 +62,28 @@ def unlabelled(study: Study, annotator: str, version: str, wanted: Wanted = answ
     What the plan asks for no more stays in the database, and counts nowhere: nobody is paid to label it.
     """
     latest = latest_responses()
-    labelled = sa.select(ANNOTATIONS.c.response).where(
-        ANNOTATIONS.c.annotator == annotator, ANNOTATIONS.c.version == version
-    )
     return (
         sa.select(latest.c.id, latest.c.text, PROMPTS.c.text.label("prompt"), PROMPTS.c.template)
         .join(PROMPTS, PROMPTS.c.id == latest.c.prompt)
-        .where(*planned(study, latest), wanted(latest), latest.c.id.not_in(labelled))
+        .where(*_without_label(study, annotator, version, latest), wanted(latest))
     )
+
+
+def unlabelled_prompts(study: Study, annotator: str, version: str) -> sa.Select[Any]:
+    """Query the prompt's id of each answer that it has not labelled, whatever design the database has."""
+    latest = latest_responses()
+    return sa.select(latest.c.prompt).where(
+        *_without_label(study, annotator, version, latest), answered(latest)
+    )
+
+
+def _without_label(
+    study: Study, annotator: str, version: str, latest: sa.Subquery
+) -> tuple[sa.ColumnElement[bool], ...]:
+    labelled = sa.select(ANNOTATIONS.c.response).where(
+        ANNOTATIONS.c.annotator == annotator, ANNOTATIONS.c.version == version
+    )
+    return (*planned(study, latest), latest.c.id.not_in(labelled))
 
 
 def keep(store: Store, annotator: str, annotations: Iterable[Annotation]) -> Annotated:

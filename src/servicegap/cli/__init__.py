@@ -7,12 +7,9 @@ Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 the d
 from __future__ import annotations
 
 import gc
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import NoReturn
 
 import click
 
@@ -27,8 +24,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Looking for garbage after every 700 objects, as Python does, costs a tenth of a start and of a
     # collection; what these commands make is nearly all kept, or free at once.
     gc.set_threshold(50_000, 20, 100)
-    with suppress(ValueError):  # in a thread that is not the main one
-        signal.signal(signal.SIGTERM, _stop)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     try:
@@ -60,10 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _stop(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 @click.group(

@@ -10,13 +10,13 @@ import click
 
 from servicegap.cli.framework import (
     FOLDER,
-    STOPPED,
     Command,
     ExampleCommand,
     folder_argument,
     json_option,
     print_json,
 )
+from servicegap.cli.left_undone import end_if_unanswered, end_if_unjudged, rejected, tell_missing
 from servicegap.errors import InputError
 from servicegap.records import OUTCOMES
 
@@ -24,7 +24,6 @@ from servicegap.records import OUTCOMES
 # ruff: noqa: PLC0415
 
 if TYPE_CHECKING:
-    from servicegap.collect import Collected
     from servicegap.presets import Choices
     from servicegap.study import Study
 
@@ -83,15 +82,16 @@ def audit(folder: Path, as_json: bool, **given: Any) -> None:
     store = study.store()
     with watching_collection() as watch:
         collected = bring_to_collect(study, store, watch)
-    _end_if_unanswered(collected)
+    end_if_unanswered(collected)
     say("labelling, analysing, writing the report")
     results = bring_to_report(study, store)
     if as_json:
         print_json(results)
-        return
-    for sentence in summary(results):
-        click.echo(sentence)
-    click.echo(f"\nReport: {study.report_path}")
+    else:
+        for sentence in summary(results):
+            click.echo(sentence)
+        click.echo(f"\nReport: {study.report_path}")
+    end_if_unjudged(results)
 
 
 @click.command(
@@ -180,30 +180,11 @@ def collect(folder: Path, as_json: bool) -> None:
         print_json(collected)
     else:
         click.echo(
-            f"{collected.answered} of {collected.planned} calls answered, {_rejected(collected)}"
+            f"{collected.answered} of {collected.planned} calls answered, {rejected(collected)}"
             f"{collected.failed} failed, "
             f"{collected.unasked} not asked"
         )
-    _end_if_unanswered(collected)
-
-
-def _rejected(collected: Collected) -> str:
-    return f"{collected.rejected} rejected by the server, " if collected.rejected else ""
-
-
-def _end_if_unanswered(collected: Collected) -> None:
-    if collected.problem:
-        click.echo(f"servicegap: {collected.problem}", err=True)
-    if collected.stopped:
-        click.echo("servicegap: stopped; what was answered is kept, run the command again to go on", err=True)
-        raise click.exceptions.Exit(STOPPED)
-    if collected.failed or collected.unasked:
-        if not collected.problem:
-            click.echo(
-                f"servicegap: {collected.failed} calls failed; run the command again to ask them again",
-                err=True,
-            )
-        raise click.exceptions.Exit(1)
+    end_if_unanswered(collected)
 
 
 @click.command(
@@ -244,9 +225,9 @@ def annotate(folder: Path, estimate: bool, as_json: bool) -> None:
 
 
 def _tell_costs(study: Study, as_json: bool) -> None:
-    from servicegap.annotate import estimate_judges
+    from servicegap.audit import foresee_judging
 
-    costs = estimate_judges(study, study.store())
+    costs = foresee_judging(study, study.store())
     if as_json:
         print_json(costs)
         return
@@ -318,7 +299,7 @@ def analyse(
         if given:
             raise click.UsageError(f"--{given[0]} goes with --table; a study's plan is in its study.yaml.")
         results = _analysed_study(folder or Path())
-        _warn_of_unanswered(results)
+        tell_missing(results)
     if as_json:
         print_json(results)
         return
@@ -332,16 +313,6 @@ def _analysed_table(table: Path, columns: dict[str, Any], plan: dict[str, Any]) 
 
     made = AnalysisPlan(**{name: value for name, value in plan.items() if value is not None})
     return analyse_table(table, {use: name for use, name in columns.items() if name}, made)
-
-
-def _warn_of_unanswered(results: dict[str, Any]) -> None:
-    missing = sum(row["failed"] + row["unasked"] for row in results["collection"])
-    if missing:
-        planned = sum(row["planned"] for row in results["collection"])
-        click.echo(
-            f"servicegap: {missing} of {planned} calls have no answer yet; run servicegap collect first",
-            err=True,
-        )
 
 
 def _analysed_study(folder: Path) -> dict[str, Any]:
@@ -365,7 +336,7 @@ def report(folder: Path) -> None:
     study = open_study(folder)
     with watching_collection() as watch:
         results = bring_to_report(study, study.store(), watch)
-    _warn_of_unanswered(results)
+    tell_missing(results)
     click.echo(study.report_path)
 
 
@@ -392,7 +363,7 @@ def status(folder: Path, as_json: bool) -> None:
         return
     click.echo(f"{len(stands.design.prompts)} prompts")
     click.echo(
-        f"{collected.answered} of {collected.planned} calls answered, {_rejected(collected)}"
+        f"{collected.answered} of {collected.planned} calls answered, {rejected(collected)}"
         f"{collected.failed} failed"
     )
     click.echo(f"{stands.unlabelled} answers without a label")

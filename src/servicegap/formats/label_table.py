@@ -14,6 +14,7 @@ from typing import Any
 
 from servicegap.errors import DataError, InputError
 from servicegap.formats.outside_labels import OutsideLabel, ToLabel, refuse_if_any
+from servicegap.formats.rows.csv_rows import CsvReader
 from servicegap.labels import read_category
 
 #: Before an annotator's name in the heading of a column.
@@ -95,37 +96,37 @@ def read_table(path: Path) -> list[OutsideLabel]:
     Raises
     ------
     InputError
-        If the file cannot be read, has no column of an annotator, or holds what is no category; every mistake
-        is told, with its line.
+        If the file cannot be read, has no column of an annotator, a row of more or fewer fields than columns,
+        or what is no category; every mistake is told, with its line.
     """
+    reader = CsvReader(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as UTF-8 text: {error}") from error
-    rows = csv.DictReader(io.StringIO(text, newline=""))
-    heading = [name for name in rows.fieldnames or () if name]
-    columns = {
-        name: unguarded(name).removeprefix(ANNOTATION).strip() for name in heading if ANNOTATION in name
+        heading = reader.columns()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give the path of a CSV file") from error
+    people = {
+        column: unguarded(name).removeprefix(ANNOTATION).strip()
+        for column, name in enumerate(heading)
+        if ANNOTATION in name
     }
-    if "response_id" not in heading or not all(columns.values()) or not columns:
+    if "response_id" not in heading or not all(people.values()) or not people:
         raise InputError(
             f"{path}:1: needs a column response_id and one column {ANNOTATION}NAME for each annotator; the "
             f"columns are: {', '.join(heading)}"
         )
+    reader.count_rows()
+    response = heading.index("response_id")
     problems: list[str] = []
     labels = []
-    try:
-        for row in rows:
-            for column, annotator in columns.items():
-                place = f"{path}:{rows.line_num}: {column}"
-                try:
-                    category = read_category(unguarded(row[column] or ""), place)
-                except DataError as error:
-                    problems += error.problems
-                    continue
-                if category is not None:
-                    labels.append(OutsideLabel(row["response_id"].strip(), annotator, category, place))
-    except csv.Error as error:
-        problems.append(f"{path}:{rows.line_num}: {error}")
+    for line, row in reader.rows():
+        for column, annotator in people.items():
+            place = f"{path}:{line}: {heading[column]}"
+            try:
+                category = read_category(unguarded(row[column]), place)
+            except DataError as error:
+                problems += error.problems
+                continue
+            if category is not None:
+                labels.append(OutsideLabel(row[response].strip(), annotator, category, place))
     refuse_if_any(problems)
     return labels

@@ -24,8 +24,6 @@ GENDERS = ("woman", "man", "both")
 COMMONNESS: Mapping[str, str] = {"common": "common", "rare": "rare", "least": "rare"}
 #: What no name may hold: templates and prompts mark their places so.
 RESERVED = ("{", "}", "[BLANK]", "[NAME]")
-_JOINERS = "\u200c\u200d"
-_VIRAMA = 9  # Unicode's combining class of it
 
 
 def load_signals(path: Path | None = None) -> list[Signal]:
@@ -179,8 +177,7 @@ def _mistakes(row: _Row) -> Iterator[_Mistake]:
 def _text_problem(column: str, text: str) -> str | None:
     if not text:
         return f"the {column} is empty; every row needs a name and a group"
-    plain = _without_final_joiners(text)
-    if (shown := visible_text(plain)) != plain:
+    if (shown := visible_text(text)) != text:
         return f"the {column} '{shown}' has a line break or another unseen character in it; take it out"
     if column == "group":
         return None
@@ -189,15 +186,6 @@ def _text_problem(column: str, text: str) -> str | None:
     if text.casefold() == NEUTRAL.text:
         return f"the name '{text}' is the control's, which signals no group; leave it out"
     return None
-
-
-def _without_final_joiners(text: str) -> str:
-    """Return `text` without the joiners after a virama: in Malayalam, say, they end words."""
-    return "".join(
-        letter
-        for before, letter in zip(" " + text, text, strict=False)
-        if not (letter in _JOINERS and unicodedata.combining(before) == _VIRAMA)
-    )
 
 
 def _gender_problem(gender: str | None) -> str | None:

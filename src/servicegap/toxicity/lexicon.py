@@ -56,7 +56,8 @@ class LexiconScorer:
         Returns
         -------
         Score
-            Without a value for an empty text, and for one that is not in English.
+            Without a value for an empty text, and for one that is not in English: in another language, or
+            in none (garbage).
         """
         if not text.strip():
             return Score(None, "the response is empty")

@@ -120,6 +120,12 @@ class CsvReader:
         if rows:
             yield _batch(rows)
 
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield each row, with the line on which it begins."""
+        records = self._records()
+        self._header(records)
+        yield from records
+
     def _header(self, records: Iterator[tuple[int, list[str]]]) -> tuple[int, list[str]]:
         """Return the line of the columns' names, and the names."""
         line, columns = next(records, (1, []))
