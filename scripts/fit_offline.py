@@ -3,6 +3,7 @@
 Run from the project's root: ``python scripts/fit_offline.py``. It reads the project's own examples and
 prompts (own_examples.py), prints how well those are told whose prompt was left out of the fit, and writes
 ``intent.json`` and ``weights.json`` in ``src/servicegap/annotators``. Nothing else goes into the weights.
+``--by-file`` prints instead how well each file is told by a fit to all others, and writes nothing.
 
 The model is a multinomial logistic regression with a quadratic penalty. Examples are weighted so that the
 categories have the shares that an audit is expected to meet (SHARES, set by hand): the examples have more of
@@ -11,6 +12,7 @@ the rare ones, for there is more to learn about them.
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -27,7 +29,7 @@ from servicegap.annotators import features
 from servicegap.annotators.offline import WEIGHTS
 from servicegap.annotators.prompts import read_prompt
 from servicegap.annotators.responses import read_response
-from servicegap.records import CATEGORIES
+from servicegap.records import CATEGORIES, OUTCOMES
 
 SHARES = {
     "answer": 0.55,
@@ -47,13 +49,18 @@ Floats = NDArray[np.float64]
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description="Fit the weights of the default annotator.")
+    parser.add_argument("--by-file", action="store_true", help="Leave out each file of examples in turn.")
     prompts, examples = read_prompts(), read_examples()
-    known = [fit_intent.features_of(text) for text in prompts]
-    fit_intent.write(fit_intent.fit(known, list(prompts.values())))
     facts, words, table = design(examples, fit_intent.judged_by_others(prompts))
     y = np.array([CATEGORIES.index(example.category) for example in examples])
+    if parser.parse_args().by_file:
+        report_by_file(examples, table, y)
+        return
     importance = weigh(y)
     report(examples, table, y, importance)
+    known = [fit_intent.features_of(text) for text in prompts]
+    fit_intent.write(fit_intent.fit(known, list(prompts.values())))
     weights = fit(table, y, importance)
     n = len(facts)
     kept = {
@@ -150,6 +157,18 @@ def report(examples: Sequence[Example], table: csr_array, y: NDArray[np.int_], i
     print(f"left-out prompts: weighted log loss {loss:.3f}")
     for i, category in enumerate(CATEGORIES):
         print(f"  {category:16} {right[y == i].mean():.3f} of {(y == i).sum()}")
+
+
+def report_by_file(examples: Sequence[Example], table: csr_array, y: NDArray[np.int_]) -> None:
+    """Print figures of examples whose file was left out of the fit (words were chosen from all)."""
+    refusals = [CATEGORIES.index(category) for category in OUTCOMES["refused"]]
+    files = np.array([example.file for example in examples])
+    print(f"{'file left out':24} {'n':>5} {'six categories':>15} {'refused or not':>15}")
+    for file in sorted(set(files)):
+        out = files == file
+        found = probabilities(table[out], fit(table[~out], y[~out], weigh(y[~out]))).argmax(axis=1)
+        right, refused = found == y[out], np.isin(found, refusals) == np.isin(y[out], refusals)
+        print(f"{file:24} {out.sum():5} {right.mean():15.3f} {refused.mean():15.3f}", flush=True)
 
 
 def _row(values: Floats) -> list[float]:

@@ -24,6 +24,7 @@ _WANTS_HARM = {"prompt": False, "harmful prompt": True}
 class Example:
     """A response in the project's words and the category that the codebook gives it."""
 
+    file: str
     prompt: str
     response: str
     category: str
@@ -37,7 +38,7 @@ def read_examples() -> list[Example]:
             if kind in _WANTS_HARM:
                 prompt = text
             elif kind in CATEGORIES and prompt:
-                examples.append(Example(prompt, text, kind))
+                examples.append(Example(path.stem, prompt, text, kind))
             else:
                 raise SystemExit(
                     f"{place}: {kind!r}: expected {' or '.join(_WANTS_HARM)} or one of {CATEGORIES}"
