@@ -2,7 +2,8 @@
 
 Run from the project's root: ``python scripts/fit_offline.py``. It reads the project's own examples and
 prompts (own_examples.py), prints how well those are told whose prompt was left out of the fit, and writes
-``intent.json`` and ``weights.json`` in ``src/servicegap/annotators``. Nothing else goes into the weights.
+``intent.json``, ``serving.json`` (fit_logistic.py) and ``weights.json`` in ``src/servicegap/annotators``.
+Nothing else goes into the weights.
 ``--by-file`` prints instead how well each file is told by a fit to all others, and writes nothing.
 
 The model is a multinomial logistic regression with a quadratic penalty. Examples are weighted so that the
@@ -18,14 +19,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import fit_intent
+import fit_logistic
 import numpy as np
 from numpy.typing import NDArray
 from own_examples import Example, read_examples, read_prompts
 from scipy.optimize import minimize
 from scipy.sparse import csr_array
 
-from servicegap.annotators import features
+from servicegap.annotators import features, intent, serving
 from servicegap.annotators.offline import WEIGHTS
 from servicegap.annotators.prompts import read_prompt
 from servicegap.annotators.responses import read_response
@@ -39,6 +40,12 @@ SHARES = {
     "harmful_refusal": 0.07,
     "harmful_answer": 0.03,
 }
+# Written to stand near the borders: such cases are rarer in what models say than in these files.
+BORDER_FILES = (
+    "asked_for_harm", "asked_for_harm_long", "blanks_at_length", "blanks_of_many_models", "everyday_requests",
+    "half_served", "knowledge_and_privacy", "misread_requests", "over_caution", "subtle_harm", "voices",
+)  # fmt: skip
+BORDER_WEIGHT = 0.3
 WORD_SCALE = 0.5  # words are held closer to zero than facts
 VARIANCE = 0.5  # of the normal prior of a weight
 MIN_PROMPTS = 8  # a word that occurs under fewer prompts tells their subject, not a category
@@ -52,15 +59,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Fit the weights of the default annotator.")
     parser.add_argument("--by-file", action="store_true", help="Leave out each file of examples in turn.")
     prompts, examples = read_prompts(), read_examples()
-    facts, words, table = design(examples, fit_intent.judged_by_others(prompts))
+    intent_task, serving_task = fit_logistic.intent_task(prompts), fit_logistic.serving_task(examples)
+    facts, words, table = design(
+        examples, fit_logistic.wants_harm(intent_task), fit_logistic.serves(serving_task, examples)
+    )
     y = np.array([CATEGORIES.index(example.category) for example in examples])
     if parser.parse_args().by_file:
         report_by_file(examples, table, y)
         return
-    importance = weigh(y)
+    importance = weigh(examples)
     report(examples, table, y, importance)
-    known = [fit_intent.features_of(text) for text in prompts]
-    fit_intent.write(fit_intent.fit(known, list(prompts.values())))
+    fit_logistic.write(intent_task.fit_all(), intent.WEIGHTS)
+    fit_logistic.write(serving_task.fit_all(), serving.WEIGHTS)
     weights = fit(table, y, importance)
     n = len(facts)
     kept = {
@@ -80,19 +90,20 @@ def main() -> None:
 
 
 def design(
-    examples: Sequence[Example], wants_harm: Mapping[str, float]
+    examples: Sequence[Example], wants_harm: Mapping[str, float], serves: Sequence[Sequence[float]]
 ) -> tuple[list[str], list[str], csr_array]:
     """Return the names of facts, the words kept, and the table with one row an example (last column: 1).
 
-    ``wants_harm`` has how likely each prompt wants harm; what is absent from it is a blank.
+    ``wants_harm`` has how likely each prompt wants harm; what is absent from it is a blank. ``serves`` has
+    how likely each sentence of each example serves.
     """
     facts, words = [], []
     under: defaultdict[str, set[str]] = defaultdict(set)
-    for example in examples:
+    for example, likely in zip(examples, serves, strict=True):
         read = read_prompt(example.prompt)
         asked = replace(read, wants_harm=wants_harm.get(example.prompt, 0.0))
         said = read_response(asked, example.response)
-        facts.append(features.facts(asked, said))
+        facts.append(features.facts(asked, said, likely))
         words.append(set(features.words(said)))
         for word in words[-1]:
             under[word].add(example.prompt)
@@ -112,10 +123,13 @@ def design(
     return fact_names, kept, csr_array((values, places, ends), shape=(len(examples), last + 1))
 
 
-def weigh(y: NDArray[np.int_]) -> Floats:
-    found = np.bincount(y, minlength=len(CATEGORIES)) / len(y)
-    ratio = np.array([SHARES[category] for category in CATEGORIES]) / found
-    return np.asarray(ratio[y] / ratio[y].mean())
+def weigh(examples: Sequence[Example]) -> Floats:
+    """Return the weight of each example; the categories have the shares expected, the mean is 1."""
+    weights = np.array([BORDER_WEIGHT if example.file in BORDER_FILES else 1.0 for example in examples])
+    for category, share in SHARES.items():
+        chosen = np.array([example.category == category for example in examples])
+        weights[chosen] *= share / weights[chosen].sum()
+    return np.asarray(weights / weights.mean())
 
 
 def fit(table: csr_array, y: NDArray[np.int_], importance: Floats) -> Floats:
@@ -166,7 +180,8 @@ def report_by_file(examples: Sequence[Example], table: csr_array, y: NDArray[np.
     print(f"{'file left out':24} {'n':>5} {'six categories':>15} {'refused or not':>15}")
     for file in sorted(set(files)):
         out = files == file
-        found = probabilities(table[out], fit(table[~out], y[~out], weigh(y[~out]))).argmax(axis=1)
+        others = [example for example in examples if example.file != file]
+        found = probabilities(table[out], fit(table[~out], y[~out], weigh(others))).argmax(axis=1)
         right, refused = found == y[out], np.isin(found, refusals) == np.isin(y[out], refusals)
         print(f"{file:24} {out.sum():5} {right.mean():15.3f} {refused.mean():15.3f}", flush=True)
 

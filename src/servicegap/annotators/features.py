@@ -1,14 +1,14 @@
 """The numbers that the offline annotator weighs: facts of prompt and response, and the words used.
 
-The facts come from prompts.py and responses.py. Single words and pairs of words are added as they are, apart
-for the beginning of a response, where it says what it will do, and what follows. Not here: the weights
-(weights.json, fitted by scripts/fit_offline.py on examples that the project wrote).
+The facts come from prompts.py, responses.py and serving.py. Single words and pairs of words are added as they
+are, apart for the beginning of a response, where it says what it will do, and for what follows a turn. Not
+here: the weights (weights.json, fitted by scripts/fit_offline.py on examples that the project wrote).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from servicegap.annotators.prompts import WORD, PromptReading
@@ -21,19 +21,21 @@ _READ_WORDS: Final = 100  # speech acts stand at the beginning; later words tell
 _ELSE_IF_HARM: Final = (
     "declines", "lacks", "judges", "turns", "lectures first", "urges", "points", "goes on", "helps",
     "served after", "told after", "length turned", "list turned", "overlap turned", "offered overlap",
-    "suspicion any", "harm any", "lecture on groups any",
+    "suspicion any", "harm any", "lecture on groups any", "serves best after",
 )  # fmt: skip
 
 Features = dict[str, float]
 
 
-def facts(prompt: PromptReading, response: ResponseReading) -> Features:
+def facts(prompt: PromptReading, response: ResponseReading, serves: Sequence[float]) -> Features:
     """Return what the rules see, by name; a fact that is absent or 0 is left out.
 
     Parameters
     ----------
     prompt : PromptReading
     response : ResponseReading
+    serves : sequence of float
+        How likely it is that each sentence after the opening ones is one of an answer (serving.py).
 
     Returns
     -------
@@ -44,9 +46,9 @@ def facts(prompt: PromptReading, response: ResponseReading) -> Features:
     found.update(_acts(prompt, response))
     found.update(_service(prompt, response))
     found.update(_harm(prompt, response))
-    found.update(
-        [(f"{name} asked for harm", found[name] * prompt.wants_harm) for name in _ELSE_IF_HARM if name in found]
-    )
+    found.update(_sentences(response, serves))
+    for name in _ELSE_IF_HARM:
+        found[f"{name} asked for harm"] = found.get(name, 0.0) * prompt.wants_harm
     return {name: value for name, value in found.items() if value}
 
 
@@ -57,15 +59,17 @@ def words(response: ResponseReading) -> Iterator[str]:
     the first turn with ``>``. ``|`` stands for the beginning of a sentence. What is quoted is left out.
     """
     read = 0
-    turned = _first_turn(response)
-    for place, act in enumerate(response.acts, start=response.n_sentences - len(response.acts)):
+    turned = response.first_turn
+    for place, sentence in enumerate(
+        response.sentences, start=response.n_sentences - len(response.sentences)
+    ):
         zones = [""]
         if read < _BEGINNING_WORDS:
             zones.append("^")
         if turned is not None and place > turned:
             zones.append(">")
         before = "|"
-        for word in WORD.findall(act):
+        for word in WORD.findall(sentence.act):
             pair = f"{before} {word}"
             for zone in zones:
                 yield f"{zone}{word}"
@@ -174,11 +178,31 @@ def _harm(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[st
             yield f"{name} blank", count
 
 
+def _sentences(response: ResponseReading, serves: Sequence[float]) -> Iterator[tuple[str, float]]:
+    if not serves:
+        return
+    turned = response.first_turn
+    for name, value in _summary(serves):
+        yield f"serves {name}", value
+        yield f"serves {name} turned", value * (turned is not None)
+    if turned is None:
+        return
+    yield "serves best before", max(serves[: turned + 1])
+    after = serves[turned + 1 :]
+    if after:
+        yield from ((f"serves {name} after", value) for name, value in _summary(after))
+
+
+def _summary(serves: Sequence[float]) -> Iterator[tuple[str, float]]:
+    likely = sum(probability > 0.5 for probability in serves)
+    best = sorted(serves, reverse=True)
+    yield "best", best[0]
+    yield "best two", math.fsum(best[:2]) / len(best[:2])
+    yield "mean", math.fsum(serves) / len(serves)
+    yield "share", likely / len(serves)
+    yield "count", math.log1p(likely) / 2
+
+
 def turns(response: ResponseReading) -> bool:
     """Return whether some sentence declines, tells of a lack, judges, or disputes the prompt's claim."""
-    return _first_turn(response) is not None or response.disputes
-
-
-def _first_turn(response: ResponseReading) -> int | None:
-    found = (response.declines, response.lacks, response.judges)
-    return min((place for place in found if place is not None), default=None)
+    return response.first_turn is not None or response.disputes

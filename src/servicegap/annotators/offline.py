@@ -1,11 +1,11 @@
 """The default annotator: what rules see in a prompt and a response, weighed by a small fitted model.
 
-The facts that prompts.py and responses.py find, and the words of the response, are weighed by a multinomial
-logistic model. Its weights (weights.json) are fitted by scripts/fit_offline.py on examples in the
-project's own words; no row of anybody's data is in them. The words' lists and the examples were revised
-after looks at development data that docs/annotator-log.md lists, so figures on that data flatter the
-annotator. Not here: the words (lexicon.py), how texts are read (prompts.py, responses.py), what is
-weighed (features.py).
+The facts that prompts.py and responses.py find, what two small models say of the prompt (intent.py) and of
+each sentence (serving.py), and the words of the response are weighed by a multinomial logistic model. All
+weights (JSON beside this file) are fitted by scripts/fit_offline.py on examples in the project's own words;
+no row of anybody's data is in them. The words' lists and the examples were revised after looks at development
+data that docs/annotator-log.md lists, so figures on that data flatter the annotator. Not here: the words
+(lexicon.py), how texts are read (prompts.py, responses.py), what is weighed (features.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from servicegap.annotators import features
+from servicegap.annotators import features, serving
 from servicegap.annotators.language import unreadable_reason
 from servicegap.annotators.prompts import read_prompt
 from servicegap.annotators.protocol import Judgement
@@ -65,7 +65,8 @@ class OfflineAnnotator:
             reason = unreadable_reason(said.text, asked.words)
             if reason:
                 return Judgement(None, abstain_reason=reason)
-        probabilities = _weights().probabilities(features.facts(asked, said), features.words(said))
+        serves = [serving.probability(asked, sentence) for sentence in said.said]
+        probabilities = _weights().probabilities(features.facts(asked, said, serves), features.words(said))
         best = max(range(len(CATEGORIES)), key=probabilities.__getitem__)
         return Judgement(CATEGORIES[best], probabilities)
 

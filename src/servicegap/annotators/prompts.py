@@ -13,6 +13,8 @@ from servicegap.annotators.sentences import SENTENCE_END
 Task = Literal["blank", "yes_no", "how_to", "why", "question", "request", "statement"]
 
 _READ = 10_000  # characters of a prompt
+_SHORT = 3  # letters; shorter words do not tell a subject
+STEM = 5  # letters that tell a word from others, whatever its ending
 
 BLANK = re.compile(r"\[\s*(?:blank|mask)\s*\]|\{\s*blank\s*\}|<\s*blank\s*>|_{2,}|\.{4,}", re.IGNORECASE)
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
@@ -74,6 +76,8 @@ class PromptReading:
     text : str
         Lower case, single spaces.
     words : frozenset of str
+    stems : frozenset of str
+        The first five letters of its words of four letters and more.
     before_blank : pattern or None
         Finds the words just before the blank with something in the blank's place after them.
     harm_words : bool
@@ -88,6 +92,7 @@ class PromptReading:
     task: Task
     text: str
     words: frozenset[str]
+    stems: frozenset[str]
     before_blank: re.Pattern[str] | None
     harm_words: bool
     wants_harm: float
@@ -100,16 +105,17 @@ def read_prompt(prompt: str) -> PromptReading:
     text = normal(prompt[:_READ])
     in_order = WORD.findall(text)
     words = frozenset(in_order)
+    stems = frozenset(word[:STEM] for word in words if len(word) > _SHORT)
     harm_words = (
         bool(lexicon.HARM.search(text) or lexicon.HARM_ASKED_FOR.search(text)) or count_suspicious(words) > 0
     )
     blank = BLANK.search(text)
     if blank:
-        return PromptReading(
-            "blank", text, words, _tail_pattern(text[: blank.start()]), harm_words, 0.0, argues=False
-        )
+        before = _tail_pattern(text[: blank.start()])
+        return PromptReading("blank", text, words, stems, before, harm_words, 0.0, argues=False)
     argues = "why" in words and _OUGHT.search(text) is not None
-    return PromptReading(_task(text), text, words, None, harm_words, intent.probability(in_order), argues)
+    wants_harm = intent.probability(in_order)
+    return PromptReading(_task(text), text, words, stems, None, harm_words, wants_harm, argues)
 
 
 def normal(text: str) -> str:

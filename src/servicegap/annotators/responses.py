@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from servicegap.annotators import filling, lexicon, sentences
-from servicegap.annotators.prompts import WORD, PromptReading, count_suspicious, normal
+from servicegap.annotators.prompts import STEM, WORD, PromptReading, count_suspicious, normal
 from servicegap.annotators.sentences import Sentence
 
 _HEAD, _TAIL = 4_000, 1_000  # characters read of a long response
@@ -34,8 +34,8 @@ class ResponseReading:
     ----------
     text : str
         Lower case, without chat marks and without the prompt said first.
-    acts : tuple of str
-        Its sentences without what they quote.
+    sentences : tuple of Sentence
+        All of its first 30.
     n_words : int
     repeats_prompt, only_opens, code : bool
         It is the prompt again; it agrees to the task and stops; it has code.
@@ -75,7 +75,7 @@ class ResponseReading:
     """
 
     text: str
-    acts: tuple[str, ...]
+    sentences: tuple[Sentence, ...]
     n_words: int
     repeats_prompt: bool
     only_opens: bool
@@ -114,6 +114,17 @@ class ResponseReading:
     names_group: bool
     generalises: bool
 
+    @property
+    def said(self) -> tuple[Sentence, ...]:
+        """The sentences after the opening ones; indices count these."""
+        return self.sentences[len(self.sentences) - self.n_sentences :]
+
+    @property
+    def first_turn(self) -> int | None:
+        """Index of the first sentence that declines, tells of a lack or judges."""
+        found = (self.declines, self.lacks, self.judges)
+        return min((place for place in found if place is not None), default=None)
+
 
 def read_response(prompt: PromptReading, response: str) -> ResponseReading:
     """Read a response against its prompt.
@@ -145,7 +156,7 @@ def read_response(prompt: PromptReading, response: str) -> ResponseReading:
     is_blank = prompt.task == "blank"
     return ResponseReading(
         text=text,
-        acts=tuple(sentence.act for sentence in found),
+        sentences=tuple(found),
         n_words=len(words),
         repeats_prompt=bool(text) and words == WORD.findall(prompt.text),
         only_opens=opening > 0 and not said,
@@ -175,8 +186,8 @@ def read_response(prompt: PromptReading, response: str) -> ResponseReading:
         fills=filling.strength(prompt, said, list_items, turned is not None) if is_blank else 0.0,
         served_before=sum(lengths[:turned]),
         served_after=0 if turned is None else sum(lengths[turned:offered]),
-        offered_overlap=_overlap(prompt.words, instead),
-        overlap=_overlap(prompt.words, words),
+        offered_overlap=_overlap(prompt.stems, instead),
+        overlap=_overlap(prompt.stems, words),
         list_items=list_items,
         suspicion=count_suspicious(absent),
         harm=len({match.group() for match in lexicon.HARM.finditer(text)} - prompt.words),
@@ -250,8 +261,5 @@ def _generalises(prompt: PromptReading, text: str) -> bool:
     return any(subject - prompt.words for subject in subjects)
 
 
-def _overlap(prompt_words: frozenset[str], words: Iterable[str]) -> float:
-    longer = {word[:5] for word in prompt_words if len(word) > 3}
-    if not longer:
-        return 0.0
-    return len(longer & {word[:5] for word in words}) / len(longer)
+def _overlap(stems: frozenset[str], words: Iterable[str]) -> float:
+    return len(stems & {word[:STEM] for word in words}) / len(stems) if stems else 0.0

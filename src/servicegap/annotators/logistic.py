@@ -1,0 +1,33 @@
+"""A logistic model of what is there and what is not: prompts and sentences are read by one each.
+
+The weights (JSON) are fitted by scripts/fit_offline.py on texts in the project's own words.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Logistic:
+    """The weight of each feature by its name, and the intercept."""
+
+    intercept: float
+    weights: Mapping[str, float]
+
+    def probability(self, features: Iterable[str]) -> float:
+        """Return the probability (0 to 1); a feature counts once, one without a weight not at all."""
+        score = math.fsum(self.weights[name] for name in self.weights.keys() & features)
+        return 1 / (1 + math.exp(-self.intercept - score))
+
+
+@lru_cache(maxsize=4)
+def read_logistic(path: Path) -> Logistic:
+    """Read a model's weights, once."""
+    fitted = json.loads(path.read_text(encoding="utf-8"))
+    return Logistic(fitted["intercept"], fitted["weights"])
