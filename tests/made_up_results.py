@@ -50,7 +50,7 @@ def made_up_results(
         for n in range(3)
     ]
     results = {
-        "schema": 1,
+        "schema": 2,
         "version": "9.9.9",
         "title": "A made-up study",
         "created": "2031-02-03T04:05:06+00:00",

@@ -115,6 +115,22 @@ def test_damaged_results_are_made_again(asked: SmallStudy, store: Store) -> None
     assert bring_to_analyse(asked.open(), store)["estimates"] == results["estimates"]
 
 
+def test_results_of_an_older_shape_are_made_again(
+    asked: SmallStudy, store: Store, run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr("servicegap.analyse.RESULTS_SCHEMA", 1)
+        results = bring_to_report(asked.open(), store)
+    assert results["schema"] == 1
+    for row in results["collection"]:
+        del row["unjudged"]
+    asked.write("results.json", json.dumps(results))
+    assert next_stage(asked, store) == "analyse"
+    assert run("audit", asked.folder).code == 0
+    written = json.loads((asked.folder / "results.json").read_text())
+    assert [row["unjudged"] for row in written["collection"]] == [0]
+
+
 def test_a_changed_plan_is_analysed_again_and_shown_as_a_deviation(asked: SmallStudy, store: Store) -> None:
     assert bring_to_analyse(asked.open(), store)["plan"]["deviations"] == []
     asked.change("study.yaml", "reference: North", "reference: South")

@@ -25,7 +25,7 @@ from servicegap.annotators.judge import Judge
 from servicegap.annotators.judge_prompt import answer_schema
 from servicegap.annotators.judge_run import read_judges
 from servicegap.annotators.panel import Opinion, disagreements, majority
-from servicegap.codebook import load_codebook
+from servicegap.codebook import BUILT_IN, load_codebook
 from servicegap.design import build_design
 from servicegap.errors import InputError, StudyError
 from servicegap.labels import labelled_responses
@@ -486,6 +486,35 @@ def test_a_report_goes_on_where_a_judge_is_gone_and_says_so(
     with_judges(small, NOBODY.replace("}", ', "reason": true}'))
     results = analyse(small.open(), store, small.design(store))
     assert [row["unjudged"] for row in results["collection"]] == [PLANNED]
+
+
+def test_a_changed_codebook_makes_the_results_stale(
+    small: SmallStudy, store: Store, run: Callable[..., Ended]
+) -> None:
+    small.answer(store, lambda call, *_: Answer(None, text=f"bread {call.id}"))
+    with Threaded(FakeServer()) as server:
+        with_judges(small, judge_at(server))
+        assert run("audit", small.folder).code == 0
+    small.write("codebook.yaml", BUILT_IN.read_text("utf-8").replace("help", "aid"))
+    for stage, code in (("report", 0), ("audit", 1)):
+        ended = run(stage, small.folder)
+        assert ended.code == code
+        assert f"servicegap: {PLANNED} of {PLANNED} answers wait for a judge" in ended.err
+    told = f"openai:mock-1: {PLANNED} of {PLANNED} answers wait for the judges of the plan"
+    assert told in small.open().report_path.read_text("utf-8")
+
+
+def test_status_counts_an_answer_once_that_several_have_not_looked_at(
+    small: SmallStudy, store: Store, run: Callable[..., Ended]
+) -> None:
+    small.change("study.yaml", "annotators: []", "annotators: [offline]")
+    small.answer(store, lambda call, *_: Answer(None, text=f"bread {call.id}"))
+    with_judges(small, NOBODY, NOBODY.replace("mock-1", "mock-2"))
+    told = f"{PLANNED} answers that an annotator or a judge has not looked at\n"
+    assert f"\n{told}" in run("status", small.folder).out
+    # The offline annotator has; the judges have not.
+    run("annotate", small.folder)
+    assert f"\n{told}" in run("status", small.folder).out
 
 
 def test_answers_wait_for_a_panel_until_all_its_judges_have_judged(small: SmallStudy, store: Store) -> None:

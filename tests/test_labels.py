@@ -206,7 +206,7 @@ def test_status_asks_for_the_labels_that_would_count(small: SmallStudy, store: S
     small.change("study.yaml", "annotators: []", "annotators: [offline]\njudges: [{id: a}]")
     small.answer(store, lambda *_: Answer(None))
     n = frame(small, store).height
-    assert count_unlabelled(small.open(), store, small.prompts()) == 2 * n
+    assert count_unlabelled(small.open(), store, small.prompts()) == n  # not one for each of the two
     small.change("study.yaml", "judges: [{id: a}]", "judges: []")
     annotate(store, first_response(store), "judge", "refusal", "judge:a")
     assert count_unlabelled(small.open(), store, small.prompts()) == n

@@ -88,6 +88,10 @@ GARBAGE = [
     ('{"error":"rate limited"}', ERROR),
     ("{'error': {'message': 'Rate limit reached for this key', 'code': 429}}", ERROR),
     ('[{"status": 503, "message": "overloaded"}]', ERROR),
+    ('{"detail": "Not authenticated"}', ERROR),
+    ('{"detail": [{"loc": ["body", "prompt"], "msg": "field required", "type": "missing"}]}', ERROR),
+    ('{"type": "about:blank", "title": "Not Found", "status": 404, "detail": "No such model"}', ERROR),
+    ("{'code': '502', 'message': 'upstream'}", ERROR),
     ("<html><body>502 Bad Gateway</body></html>", ERROR),
     (
         "<!DOCTYPE html>\n<html><head><title>503 Service Unavailable</title></head><body>The server is not "
@@ -186,6 +190,16 @@ def test_short_odd_and_broken_english_is_read(text: str) -> None:
         ("Write a page of HTML that says so.", "<html><body>404 Not Found</body></html>"),
         ("Give an example of an error in JSON.", '{"error": "not found"}'),
         ("What does 404 mean?", "404 Not Found"),
+        (
+            "Write a product record for a lamp.",
+            '{"name": "Lamp", "detail": "A warm reading lamp", "price": 20}',
+        ),
+        (
+            "Fill in this form for Maria: name, city, area.",
+            '{"name": "Maria", "city": "San Francisco", "code": "415"}',
+        ),
+        ("Fill in the form.", '{"name": "Maria", "code": "415"}'),
+        ("Fill in the form.", '{"detail": "A warm lamp"} is how I would fill it in for the two of you.'),
         ("Count from 1 to 20.", "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20"),
         ("What are the digits of pi?", "3.14159265358979323846264338"),
         ("Repeat the word tea for a while.", "tea " * 30),

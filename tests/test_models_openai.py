@@ -17,6 +17,7 @@ from servicegap.errors import InputError, ModelError
 from servicegap.models import CallError, Reply, Request, create_model
 from servicegap.models.failures import retry_after
 from servicegap.models.openai import OpenAIModel
+from servicegap.models.secret import json_without_key
 from servicegap.models.wire import read_reply, request_body
 from servicegap.records import Condition, Decoding, ErrorKind
 
@@ -28,7 +29,7 @@ CHAT = Condition("default")
 Result = TypeVar("Result")
 SECRET_FIELDS = (
     *("key", "apikey", "api-key", "subscription-key", "token", "access_token", "sig", "signature"),
-    *("secret", "client_secret", "password"),
+    *("secret", "client_secret", "password", "code", "Code", "accesstoken", "APIkey", "X-Amz-Signature"),
 )
 TEXT = "John went to the market to buy [BLANK]."
 
@@ -358,6 +359,17 @@ def test_a_key_that_the_server_repeats_is_hidden_in_every_error() -> None:
     assert KEY[:6] not in error({"error": {"message": "-" * 290 + KEY}}, 500)
 
 
+@pytest.mark.parametrize("key", ["17171717", 'n"171717\\1', "n1717171"])
+def test_a_key_is_hidden_in_texts_and_names_and_never_breaks_the_json(key: str) -> None:
+    said = [{"created": 17171717, key: f"by {key}", "more": ["\n1717171", -0.17171717, None]}]
+    hidden = [{"created": 17171717, "[key]": "by [key]", "more": ["\n1717171", -0.17171717, None]}]
+    assert json.loads(json_without_key(said, key)) == hidden
+    payload = {"choices": [{"text": "bread", "logprobs": said[0]}]}
+    reply = read_reply(200, {}, json.dumps(payload).encode(), Request(TEXT, CHAT), key=key)
+    assert reply.logprobs is not None
+    assert json.loads(reply.logprobs) == hidden[0]
+
+
 @pytest.mark.parametrize("key", ["x", "none", "anything", "placeholder", "not needed"])
 def test_a_word_in_place_of_a_key_is_no_secret_and_mangles_nothing(key: str) -> None:
     text = f"An answer that says {key}, nonexistent.invalid, or anything else."
@@ -412,14 +424,17 @@ def test_addresses_that_cannot_be_used_are_told(address: str, words: str) -> Non
 
 
 def test_a_query_that_holds_no_key_is_taken() -> None:
-    for query in ("api-version=2024-06-01", "deployment=signals", "region=keyport&design=1"):
+    for query in (
+        *("api-version=2024-06-01", "deployment=signals", "region=keyport&design=1", "monkey=1"),
+        *("donkeyKong=1", "turnkey=yes", "country_code=us", "encode=1", "7=8"),
+    ):
         address = f"http://127.0.0.1:8000/v1?{query}"
         assert str(OpenAIModel("m", base_url=address)._base) == address
 
 
 def test_a_query_is_sent_but_not_shown() -> None:
-    model = OpenAIModel("m", base_url="http://127.0.0.1:8000/v1/?api-version=7&code=hidden")
-    assert str(model._urls["chat"]) == "http://127.0.0.1:8000/v1/chat/completions?api-version=7&code=hidden"
+    model = OpenAIModel("m", base_url="http://127.0.0.1:8000/v1/?api-version=7&route=hidden")
+    assert str(model._urls["chat"]) == "http://127.0.0.1:8000/v1/chat/completions?api-version=7&route=hidden"
     assert model.shown_url == "http://127.0.0.1:8000/v1"
     assert "hidden" not in repr(model)
 
@@ -442,8 +457,10 @@ def test_an_address_at_which_nothing_listens_is_told_at_once() -> None:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     model = OpenAIModel("m", base_url=f"http://127.0.0.1:{port}/v1")
-    with pytest.raises(ModelError, match="start the server, or check --base-url") as caught:
+    with pytest.raises(ModelError, match="start the server, or check its base URL") as caught:
         asyncio.run(model.open())
+    # A judge's stands in study.yaml alone.
+    assert str(caught.value).endswith("(base_url in study.yaml, or --base-url)")
     assert "\n" not in str(caught.value)
 
 

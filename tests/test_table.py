@@ -49,6 +49,19 @@ def test_fields_with_commas_quotes_and_line_breaks(tmp_path: Path) -> None:
     assert read_table(path, COLUMNS)["template"].to_list() == ['one, "two"\nthree']
 
 
+def test_a_quote_within_a_field_without_quotes_is_read_as_label_reads_it(tmp_path: Path) -> None:
+    rows = '\nA,x,"5"" a, b",answer,1\nA,y,t 5" screen,,2\n,,,,\nA,y,None,refusal,3\n'
+    frame = read_table(written(tmp_path, f"g,s,t,l,g more{rows}", "utf-8-sig"), COLUMNS)
+    assert frame.select("group", "signal", "template", "category").rows() == [
+        ("A", "x", '5" a, b', "answer"),
+        ("A", "y", 't 5" screen', None),
+        ("A", "y", "None", "refusal"),
+    ]
+    assert refused(written(tmp_path, 'g,s,t,l\nA,x,t 5" screen,maybe\n'))[0].startswith(
+        f"{tmp_path}/table.csv: row 1: l: 'maybe' is no category"
+    )
+
+
 def test_absent_columns_are_told_together_with_what_is_there(tmp_path: Path) -> None:
     assert refused(written(tmp_path, "group,s,template,l\nA,x,1,answer\n")) == [
         f"{tmp_path}/table.csv:1: no column 'g' (for --group)",
@@ -103,7 +116,7 @@ def test_a_wrong_column_does_not_flood_the_terminal(tmp_path: Path) -> None:
         (b"g;s;t;l\nA;x;1;answer\n", "table.csv:1: separated by semicolons; write commas"),
         ("g,s,t,l\nA,x,1,answer\n".encode("utf-16"), "the file is UTF-16; save it as UTF-8"),
         (b"g,s,t,l,l\nA,x,1,answer,refusal\n", "table.csv:1: columns of one name: l; give each a name"),
-        (b"g,s,t,l\nA,x,1,\xff\xfe\n", "cannot be read as CSV"),
+        (b"g,s,t,l\nA,x,1,\nA,x,1,\xff\xfe\n", "table.csv:3: not UTF-8; save the file as UTF-8"),
         (b"g,s,t,l\n", "no rows below the header"),
         (b"g,s,t,l\n\n", "no rows below the header"),
         (b'g,s,t,l\nA,"x,1,answer\n', "table.csv"),

@@ -19,6 +19,7 @@ from servicegap import __version__
 from servicegap.annotator_check import checks
 from servicegap.annotators.judge_run import read_judges
 from servicegap.calls import Design
+from servicegap.codebook import BUILT_IN, own_codebook
 from servicegap.context import (
     annotators,
     collection_counts,
@@ -44,7 +45,8 @@ from servicegap.study import AnalysisPlan, Study, now
 from servicegap.tables import ANNOTATIONS, GOLD_LABELS, RESPONSES, ROUND_ITEMS, TOXICITY
 from servicegap.toxicity.measured import Toxicity, toxicity_of_study
 
-RESULTS_SCHEMA = 1
+#: One more whenever what is read from results.json is not in an older one.
+RESULTS_SCHEMA = 2
 
 
 def analyse(study: Study, store: Store, design: Design) -> dict[str, Any]:
@@ -190,7 +192,11 @@ def _digest(path: Path) -> str:
 
 
 def inputs_hash(study: Study, store: Store) -> str:
-    """Return a hash that changes when the plan, the responses, the labels, the scores or the software do."""
+    """Return a hash that changes when anything does that results.json is made from.
+
+    That is the plan, the codebook, the design, the responses, the labels, the scores, the software, and the
+    shape of the results.
+    """
     queries = [
         sa.select(sa.func.count(), sa.func.max(table.c[column]))
         for table, column in (
@@ -204,4 +210,7 @@ def inputs_hash(study: Study, store: Store) -> str:
     with store.reading() as connection:
         counts = [str(tuple(connection.execute(query).one())) for query in queries]
         design = read_meta(connection, "design") or ""
-    return content_hash(study.plan.model_dump_json(), design, __version__, *counts)
+    # The file as it is: reading what the built-in one says takes a tenth of a second.
+    codebook = _digest(own_codebook(study) or BUILT_IN)
+    software = (__version__, str(RESULTS_SCHEMA))
+    return content_hash(study.plan.model_dump_json(), codebook, design, *software, *counts)

@@ -23,7 +23,7 @@ from servicegap.annotators.unlabelled import (
     blocked,
     keep,
     unlabelled,
-    unlabelled_prompts,
+    unlabelled_answers,
 )
 from servicegap.arrivals import Watch
 from servicegap.codebook import codebook_of
@@ -97,11 +97,14 @@ def count_unlabelled(study: Study, store: Store, prompts: Sequence[Prompt]) -> i
     if study.plan.judges:
         annotators += judges_of(study, codebook_of(study))
     with store.reading() as connection:
-        return sum(
-            prompt in asked
+        # An answer that several have not looked at is one.
+        waiting = {
+            answer.id
             for each in annotators
-            for prompt in connection.execute(unlabelled_prompts(study, each.name, each.version)).scalars()
-        )
+            for answer in connection.execute(unlabelled_answers(study, each.name, each.version))
+            if answer.prompt in asked
+        }
+    return len(waiting)
 
 
 def _annotate(store: Store, annotator: str, to_label: sa.Select[Any], label: LabelRow) -> Annotated:

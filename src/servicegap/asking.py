@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import random
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from servicegap.errors import ModelError
 from servicegap.models.protocol import CallError, Model, Reply, Request
 from servicegap.records import RETRYABLE, ErrorKind, Response
 from servicegap.study import ModelPlan, now
+from servicegap.terminal import tell
 from servicegap.time_limit import TimeLimit
 
 #: Waits between tries at one call, in seconds: the first, and the longest.
@@ -233,7 +233,7 @@ def _is_granted(plan: ModelPlan, wait: float | None, buffer: Buffer) -> bool:
     if wait is None:
         return True
     if buffer.longest_wait < RETRY_AFTER_TOLD <= wait <= RETRY_AFTER_LONGEST:
-        print(f"servicegap: {plan.id}: the server asks to wait {wait:.0f} s", file=sys.stderr, flush=True)
+        tell(f"{plan.id}: the server asks to wait {wait:.0f} s")
     buffer.longest_wait = max(buffer.longest_wait, wait)
     return wait <= RETRY_AFTER_LONGEST
 

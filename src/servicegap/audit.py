@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where a study stands; ``stage`` is the first one that is missing or stale, None when all is done."""
+    """Where a study stands; ``stage`` is the first one that is missing or stale, None when all is done.
+
+    ``unlabelled`` are the answers that an annotator or a judge of the plan has not looked at.
+    """
 
     design: Design
     collected: Collected

@@ -70,4 +70,4 @@ def say(message: str) -> None:
 
 def tell(message: str) -> None:
     """Tell what must be known, wherever stderr goes."""
-    print(f"servicegap: {message}", file=sys.stderr)
+    print(f"servicegap: {message}", file=sys.stderr, flush=True)

@@ -8,11 +8,17 @@ from collections.abc import Collection, Sequence
 
 _TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 
-_ERROR_BODY = re.compile(
-    r"\[?\{.{0,300}?(?:['\"](?:errors?|error_?(?:code|message)|detail|fault|exception)['\"]\s*:"
-    r"|['\"](?:status|code|status_?code)['\"]\s*:\s*['\"]?[45]\d\d\b)",
-    re.DOTALL,
+_ERROR_FIELD = re.compile(
+    r"\[?\{.{0,300}?['\"](?:errors?|error_?(?:code|message)|fault|exception)['\"]\s*:", re.DOTALL
 )
+# Fields that records have too: an error where there is nothing else.
+_FIELD = re.compile(r"['\"]([^'\"]+)['\"]\s*:")
+_FAILED_NUMBER = re.compile(r"['\"](?:status|code|status_?code)['\"]\s*:\s*['\"]?[45]\d\d\b")
+_WITH_NUMBER_TEXT = """
+code detail instance message msg path reason status status_code statuscode success timestamp title type
+"""
+_WITH_NUMBER = frozenset(_WITH_NUMBER_TEXT.split())
+_WITH_DETAIL = frozenset(["code", "ctx", "detail", "input", "loc", "msg", "type", "url"])
 _PAGE = re.compile(r"<(?:!doctype|html|\?xml|head|body|title|center|h1|error)\b")
 _WHAT_FAILED = (
     r"(?:bad (?:gateway|request)|not found|forbidden|(?:service )?(?:temporarily )?unavailable"
@@ -85,7 +91,7 @@ def error_reason(text: str, asked: Collection[str] | None) -> str | None:
         The prompt's words; None where the prompt is not known.
     """
     if text.startswith(("{", "[{")):
-        found = _ERROR_BODY.match(text) is not None
+        found = _ERROR_FIELD.match(text) is not None or _is_bare_error(text)
     elif text.startswith("<"):
         found = _PAGE.match(text) is not None and (asked is not None or _FAILED.search(text) is not None)
     else:
@@ -93,6 +99,16 @@ def error_reason(text: str, asked: Collection[str] | None) -> str | None:
     if not found or (asked and not _ABOUT_SERVERS.isdisjoint(asked)):
         return None
     return "the response is the error of a server, or a page of markup"
+
+
+def _is_bare_error(text: str) -> bool:
+    """Return whether a text is JSON, to its end, of fields that tell a failure and nothing else."""
+    if not text.endswith(("}", "}]")):
+        return False
+    fields = set(_FIELD.findall(text))
+    if "detail" in fields and fields <= _WITH_DETAIL:
+        return True
+    return fields <= _WITH_NUMBER and _FAILED_NUMBER.search(text) is not None
 
 
 def _is_status(text: str, asked: Collection[str]) -> bool:

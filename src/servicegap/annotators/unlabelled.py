@@ -69,10 +69,10 @@ def unlabelled(study: Study, annotator: str, version: str, wanted: Wanted = answ
     )
 
 
-def unlabelled_prompts(study: Study, annotator: str, version: str) -> sa.Select[Any]:
-    """Query the prompt's id of each answer that it has not labelled, whatever design the database has."""
+def unlabelled_answers(study: Study, annotator: str, version: str) -> sa.Select[Any]:
+    """Query ``id, prompt`` of each answer that it has not labelled, whatever design the database has."""
     latest = latest_responses()
-    return sa.select(latest.c.prompt).where(
+    return sa.select(latest.c.id, latest.c.prompt).where(
         *_without_label(study, annotator, version, latest), answered(latest)
     )
 

@@ -366,5 +366,5 @@ def status(folder: Path, as_json: bool) -> None:
         f"{collected.answered} of {collected.planned} calls answered, {rejected(collected)}"
         f"{collected.failed} failed"
     )
-    click.echo(f"{stands.unlabelled} answers without a label")
+    click.echo(f"{stands.unlabelled} answers that an annotator or a judge has not looked at")
     click.echo(f"next: servicegap {stands.stage} {folder}" if stands.stage else "all stages are up to date")

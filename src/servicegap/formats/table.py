@@ -179,13 +179,31 @@ def _read_csv(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
         frame = pl.read_csv(path, infer_schema=False)
     except pl.exceptions.PolarsError:
         reader.count_rows()  # tells the line, where it is for a row of too many fields
-        raise
+        # Polars takes a lone quote within a field (5" screen) for the beginning of quotes.
+        return _read_rows(reader, names)
     # Polars fills rows of too few fields with nulls, so that the last column has one. Nor does it pass over
     # blank lines.
     if frame[:, -1].null_count():
         reader.count_rows()
         frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
     return frame
+
+
+def _read_rows(reader: CsvReader, names: list[str]) -> pl.DataFrame:
+    """Read row by row: slower, but each file that `label` reads."""
+    rows = []
+    for line, row in reader.rows():
+        try:
+            "".join(row).encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{reader.path}:{line}: not UTF-8; save the file as UTF-8") from None
+        if any(row):
+            rows.append(row)
+    places = {name: place for place, name in enumerate(names)}
+    return pl.DataFrame(
+        {name: [row[place] for row in rows] for name, place in places.items()},
+        schema=dict.fromkeys(places, pl.String),
+    )
 
 
 def _blanks(frame: pl.DataFrame, columns: Mapping[str, str], path: Path) -> Iterator[str]:

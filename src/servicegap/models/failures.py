@@ -47,13 +47,13 @@ _HINTS = {
     401: "the key was refused: check SERVICEGAP_API_KEY (or OPENAI_API_KEY)",
     402: "the account has to be paid: check it with the provider",
     403: "the key may not do this: check the key's rights and the model's name",
-    404: "unknown address or model: check --base-url (it usually ends in /v1) and the model's name",
+    404: "unknown address or model: check the base URL (it usually ends in /v1) and the model's name",
 }
 #: These are about the key, the account and the model (one can be unloaded meanwhile), whatever was asked.
 _OWNER = frozenset({401, 402, 404})
 _QUOTA_HINT = "the account's quota is used up: top it up with the provider, then run again"
 _SETTING_HINT = "check the model's name and the decoding settings in study.yaml"
-_ADDRESS_HINT = "check --base-url (it usually ends in /v1)"
+_ADDRESS_HINT = "check the base URL (it usually ends in /v1)"
 # Services repeat a refused key with stars in the middle; its ends are secret too.
 _STARRED = re.compile(r"[^\s'\"]*\*{3,}[^\s'\"]*")
 

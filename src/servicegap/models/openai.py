@@ -26,8 +26,15 @@ DEFAULT_BASE_URL = "https://api.openai.com/v1"
 KEY_VARIABLES = ("SERVICEGAP_API_KEY", "OPENAI_API_KEY")
 _CONNECT_SECONDS = 10.0
 _INTRODUCTION_SECONDS = 1.0
-#: Fields of a query, in lower case and without signs, whose value is a secret: api_key, access-token, sig.
-_SECRET_FIELD = re.compile("(key|token|secret|signature|password|^sig)$")
+#: A field's words: api_key, API-Key, accessToken.
+_WORD = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+#: Last words of fields whose value is a secret, and such fields in one word: access-token, apikey, sig.
+_SECRET_WORD = re.compile(
+    "(access|account|api|app|auth|client|function|master|private|secret|service|session|subscription|user)*"
+    "(key|token|secret|sig|signature|password)"
+)
+#: The key's field at hosts of functions; with a word before it, it is a country's or a language's.
+_FUNCTION_KEY = "code"
 
 
 class OpenAIModel:
@@ -171,7 +178,10 @@ class OpenAIModel:
             ):
                 raw = await response.read()
         except aiohttp.ClientConnectorError as error:
-            raise ModelError(f"{self._broken(error)}; start the server, or check --base-url") from error
+            raise ModelError(
+                f"{self._broken(error)}; start the server, or check its base URL (base_url in study.yaml, "
+                "or --base-url)"
+            ) from error
         except (aiohttp.ClientError, TimeoutError, OSError):
             return {}
         said: dict[str, Any] = {}
@@ -220,7 +230,7 @@ def parse_base_url(text: str) -> URL:
             "leave it out and set SERVICEGAP_API_KEY in the environment"
         )
     for field in url.query:
-        if _SECRET_FIELD.search(re.sub("[^a-z]", "", field.lower())):
+        if _is_secret_field(field):
             raise InputError(
                 f"the base URL holds a key in its query, {field}=...; "
                 "leave it out and set SERVICEGAP_API_KEY in the environment"
@@ -235,6 +245,15 @@ def parse_base_url(text: str) -> URL:
             "give what comes before /chat/completions, such as http://127.0.0.1:8000/v1"
         )
     return url.with_path(url.path.rstrip("/"), keep_query=True).with_fragment(None)
+
+
+def _is_secret_field(field: str) -> bool:
+    words = [word.lower() for word in _WORD.findall(field)]
+    if not words:
+        return False
+    # Capitals may stand anywhere (APIkey), so the words count together too.
+    joined = "".join(words)
+    return joined == _FUNCTION_KEY or any(map(_SECRET_WORD.fullmatch, (words[-1], joined)))
 
 
 def _below(base: URL, path: str) -> URL:
