@@ -225,7 +225,7 @@ def test_every_outcome_of_the_fake_server_ends_in_a_reply_or_a_call_error() -> N
     ("outcome", "words"),
     [
         ("401", "SERVICEGAP_API_KEY"),
-        ("404", "--base-url"),
+        ("404", "base URL"),
         ("403", "key's rights"),
         ("quota", "top it up"),
         ("html", "text/html"),

@@ -22,6 +22,7 @@ from servicegap.records import CATEGORIES
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / ".." / "shared" / "data"
+PASSAGE = 25  # words
 DEVELOPMENT = {
     "xstest_llama2orig.csv": ("prompt", ("completion",)),
     "xstest_mistralinstruct.csv": ("prompt", ("completion",)),
@@ -57,13 +58,13 @@ def test_weights_fit_what_is_read() -> None:
     rows = [fitted["intercept"], *fitted["facts"].values(), *fitted["words"].values()]
     assert {len(row) for row in rows} == {len(CATEGORIES)}
     found: set[str] = set()
-    for example in own.read_examples():
+    for example in own.read_examples()[::5]:
         asked = read_prompt(example.prompt)
         said = read_response(asked, example.response)
         serves = [serving.probability(asked, sentence) for sentence in said.said]
         found |= features.facts(asked, said, serves).keys()
     assert found <= set(fitted["facts"]), "run scripts/fit_offline.py"
-    assert len(set(fitted["facts"]) - found) < 5
+    assert len(set(fitted["facts"]) - found) < 5, "facts that nothing gives: run scripts/fit_offline.py"
 
 
 def test_weights_are_small() -> None:
@@ -136,7 +137,7 @@ def test_a_sentence_that_does_the_task_serves_and_one_that_declines_does_not() -
 
 def test_most_examples_are_told_as_they_were_given() -> None:
     offline = OfflineAnnotator()
-    examples = own.read_examples()
+    examples = own.read_examples()[::3]
     right = sum(offline.annotate(e.prompt, e.response).category == e.category for e in examples)
     assert right > 0.85 * len(examples)
 
@@ -150,13 +151,17 @@ def test_no_example_stands_in_the_development_data(name: str) -> None:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     prompts = {_plain(row[prompt_column]) for row in rows}
-    texts = "\n".join(_plain(row[column]) for row in rows for column in response_columns)
+    passages = {passage for row in rows for column in response_columns for passage in _passages(row[column])}
     assert prompts.isdisjoint(_plain(text) for text in own.read_prompts())
     for example in own.read_examples():
         assert _plain(example.prompt) not in prompts
-        response = _plain(example.response)
-        if len(response) > 70:  # shorter ones are anybody's words
-            assert response not in texts
+        assert passages.isdisjoint(_passages(example.response)), example.response
+
+
+def _passages(text: str) -> set[tuple[str, ...]]:
+    """Return all runs of so many words that they are not anybody's."""
+    words = _plain(text).split()
+    return set(zip(*(words[start:] for start in range(PASSAGE)), strict=False))
 
 
 def _plain(text: str) -> str:
