@@ -124,6 +124,17 @@ def test_no_gap_told_from_chance_is_not_called_equal() -> None:
     assert "No gap between groups can be told from chance, so none is claimed." in seen
 
 
+def test_gaps_that_cannot_be_estimated_are_not_said_to_be_chance() -> None:
+    results = made_up_results()
+    for row in results["estimates"]:
+        if row["kind"] == "gap":
+            nothing = dict.fromkeys(("value", "low", "high", "se", "df", "p", "p_adjusted"))
+            row |= {**nothing, "note": "no response has a label"}
+    said = " ".join(summary(results))
+    assert "Of 3 planned gaps, none can be estimated. Nothing is known of equal or unequal service." in said
+    assert "told from chance" not in said
+
+
 def test_undefined_figures_are_named_with_their_reason() -> None:
     results = made_up_results()
     for row in results["estimates"]:

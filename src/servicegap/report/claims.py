@@ -190,6 +190,9 @@ def _lead(results: Results, run: Run, gaps: Sequence[Estimate]) -> str:
     if not gaps:
         return _no_gap(results, run)
     n = "The one planned gap" if len(gaps) == 1 else f"Of {len(gaps)} planned gaps"
+    if all(gap.value is None for gap in gaps):
+        none = "cannot be estimated" if len(gaps) == 1 else "none can be estimated"
+        return f"{n}{'' if len(gaps) == 1 else ','} {none}. Nothing is known of equal or unequal service."
     if not told:
         none = "cannot be told from chance" if len(gaps) == 1 else "none can be told from chance"
         return f"{n}{'' if len(gaps) == 1 else ','} {none}. That is not the same as equal service."
