@@ -6,9 +6,10 @@ prompts (own_examples.py), prints how well those are told whose prompt was left 
 Nothing else goes into the weights.
 ``--by-file`` prints instead how well each file is told by a fit to all others, and writes nothing.
 
-The model is a multinomial logistic regression with a quadratic penalty. Examples are weighted so that the
-categories have the shares that an audit is expected to meet (SHARES, set by hand): the examples have more of
-the rare ones, for there is more to learn about them.
+The model is a multinomial logistic regression with a quadratic penalty, one for prompts with a blank and one for
+all others: the same words decline in both, but harm is found in other words, and what serves looks different.
+Examples are weighted so that the categories have the shares that an audit is expected to meet (SHARES, set by
+hand): the examples have more of the rare ones, for there is more to learn about them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import argparse
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import fit_logistic
 import numpy as np
@@ -27,7 +28,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_array
 
 from servicegap.annotators import features, intent, serving
-from servicegap.annotators.offline import WEIGHTS
+from servicegap.annotators.offline import PROMPT_KINDS, WEIGHTS, PromptKind, kind_of
 from servicegap.annotators.prompts import read_prompt
 from servicegap.annotators.responses import read_response
 from servicegap.records import CATEGORIES, OUTCOMES
@@ -47,7 +48,7 @@ BORDER_FILES = (
 )  # fmt: skip
 BORDER_WEIGHT = 0.3
 WORD_SCALE = 0.5  # words are held closer to zero than facts
-VARIANCE = 0.5  # of the normal prior of a weight
+VARIANCE = {"blank": 0.5, "other": 0.25}  # of the normal prior of a weight
 MIN_PROMPTS = 8  # a word that occurs under fewer prompts tells their subject, not a category
 FOLDS = 5
 SMALLEST = 0.01  # a word whose weights are all smaller is left out
@@ -55,38 +56,71 @@ SMALLEST = 0.01  # a word whose weights are all smaller is left out
 Floats = NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The examples of one kind of prompt, what is read in them, and what the codebook calls them."""
+
+    kind: PromptKind
+    examples: list[Example]
+    facts: list[str]
+    words: list[str]
+    table: csr_array
+    y: NDArray[np.int_]
+
+    def fit(self, chosen: NDArray[np.bool_]) -> Floats:
+        """Return weights fitted to the chosen examples: a row a column of the table, a column a category."""
+        importance = weigh([example for example, wanted in zip(self.examples, chosen, strict=True) if wanted])
+        return fit(self.table[chosen], self.y[chosen], importance, VARIANCE[self.kind])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fit the weights of the default annotator.")
     parser.add_argument("--by-file", action="store_true", help="Leave out each file of examples in turn.")
     prompts, examples = read_prompts(), read_examples()
     intent_task, serving_task = fit_logistic.intent_task(prompts), fit_logistic.serving_task(examples)
-    facts, words, table = design(
+    parts = read_parts(
         examples, fit_logistic.wants_harm(intent_task), fit_logistic.serves(serving_task, examples)
     )
-    y = np.array([CATEGORIES.index(example.category) for example in examples])
     if parser.parse_args().by_file:
-        report_by_file(examples, table, y)
+        report_by_file(parts)
         return
-    importance = weigh(examples)
-    report(examples, table, y, importance)
+    content: dict[str, object] = {"categories": list(CATEGORIES)}
+    for part in parts:
+        report(part)
+        content[part.kind] = fitted(part)
     fit_logistic.write(intent_task.fit_all(), intent.WEIGHTS)
     fit_logistic.write(serving_task.fit_all(), serving.WEIGHTS)
-    weights = fit(table, y, importance)
-    n = len(facts)
-    kept = {
-        word: _row(weights[n + i] * WORD_SCALE)
-        for i, word in enumerate(words)
-        if np.abs(weights[n + i]).max() * WORD_SCALE >= SMALLEST
-    }
-    content = {
-        "categories": list(CATEGORIES),
-        "intercept": _row(weights[-1]),
-        "facts": {name: _row(weights[i]) for i, name in enumerate(facts)},
-        "words": kept,
-    }
     text = json.dumps(content, ensure_ascii=False).replace("], ", "],\n")
     WEIGHTS.write_text(f"{text}\n", encoding="utf-8")
-    print(f"{len(examples)} examples, {n} facts, {len(kept)} words -> {WEIGHTS.name}")
+    print(f"{len(examples)} examples -> {WEIGHTS.name}")
+
+
+def read_parts(
+    examples: Sequence[Example], wants_harm: Mapping[str, float], serves: Sequence[Sequence[float]]
+) -> list[Part]:
+    """Return the examples by kind of prompt; the two sequences are as ``design`` takes them."""
+    parts = []
+    for kind in PROMPT_KINDS:
+        rows = [row for row, example in enumerate(examples) if kind_of(read_prompt(example.prompt)) == kind]
+        chosen = [examples[row] for row in rows]
+        facts, words, table = design(chosen, wants_harm, [serves[row] for row in rows])
+        y = np.array([CATEGORIES.index(example.category) for example in chosen])
+        parts.append(Part(kind, chosen, facts, words, table, y))
+    return parts
+
+
+def fitted(part: Part) -> dict[str, object]:
+    """Return what the annotator reads of a part's weights; words that hardly count are left out."""
+    weights = part.fit(np.ones(len(part.y), dtype=bool))
+    n = len(part.facts)
+    words = {
+        word: _row(weights[n + i] * WORD_SCALE)
+        for i, word in enumerate(part.words)
+        if np.abs(weights[n + i]).max() * WORD_SCALE >= SMALLEST
+    }
+    print(f"{part.kind}: {len(part.y)} examples, {n} facts, {len(words)} words")
+    facts = {name: _row(weights[i]) for i, name in enumerate(part.facts)}
+    return {"intercept": _row(weights[-1]), "facts": facts, "words": words}
 
 
 def design(
@@ -132,11 +166,11 @@ def weigh(examples: Sequence[Example]) -> Floats:
     return np.asarray(weights / weights.mean())
 
 
-def fit(table: csr_array, y: NDArray[np.int_], importance: Floats) -> Floats:
+def fit(table: csr_array, y: NDArray[np.int_], importance: Floats, variance: float) -> Floats:
     """Return the weights, one row a column of the table and one column a category."""
     n_columns, n_categories = table.shape[1], len(CATEGORIES)
     chosen = np.eye(n_categories)[y]
-    penalty = np.full((n_columns, 1), 1 / VARIANCE)
+    penalty = np.full((n_columns, 1), 1 / variance)
     penalty[-1] = 1e-4
 
     def loss(flat: Floats) -> tuple[float, Floats]:
@@ -157,33 +191,36 @@ def probabilities(table: csr_array, weights: Floats) -> Floats:
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
-def report(examples: Sequence[Example], table: csr_array, y: NDArray[np.int_], importance: Floats) -> None:
+def report(part: Part) -> None:
     """Print figures of examples whose prompt was left out of the fit (words were chosen from all)."""
-    fold_of = {prompt: i % FOLDS for i, prompt in enumerate(sorted({example.prompt for example in examples}))}
-    fold = np.array([fold_of[example.prompt] for example in examples])
+    y, importance = part.y, weigh(part.examples)
+    prompts = sorted({example.prompt for example in part.examples})
+    fold_of = {prompt: place % FOLDS for place, prompt in enumerate(prompts)}
+    fold = np.array([fold_of[example.prompt] for example in part.examples])
     left_out = np.zeros((len(y), len(CATEGORIES)))
     for k in range(FOLDS):
         out = fold == k
-        left_out[out] = probabilities(table[out], fit(table[~out], y[~out], importance[~out]))
+        left_out[out] = probabilities(part.table[out], part.fit(~out))
     loss = -(importance * np.log(left_out[np.arange(len(y)), y])).sum() / importance.sum()
     right = left_out.argmax(axis=1) == y
-    print(f"left-out prompts: right {right.mean():.3f}, weighted {np.average(right, weights=importance):.3f}")
-    print(f"left-out prompts: weighted log loss {loss:.3f}")
+    print(f"{part.kind}, left-out prompts: right {right.mean():.3f}, weighted log loss {loss:.3f}")
     for i, category in enumerate(CATEGORIES):
         print(f"  {category:16} {right[y == i].mean():.3f} of {(y == i).sum()}")
 
 
-def report_by_file(examples: Sequence[Example], table: csr_array, y: NDArray[np.int_]) -> None:
+def report_by_file(parts: Sequence[Part]) -> None:
     """Print figures of examples whose file was left out of the fit (words were chosen from all)."""
     refusals = [CATEGORIES.index(category) for category in OUTCOMES["refused"]]
-    files = np.array([example.file for example in examples])
-    print(f"{'file left out':24} {'n':>5} {'six categories':>15} {'refused or not':>15}")
-    for file in sorted(set(files)):
-        out = files == file
-        others = [example for example in examples if example.file != file]
-        found = probabilities(table[out], fit(table[~out], y[~out], weigh(others))).argmax(axis=1)
-        right, refused = found == y[out], np.isin(found, refusals) == np.isin(y[out], refusals)
-        print(f"{file:24} {out.sum():5} {right.mean():15.3f} {refused.mean():15.3f}", flush=True)
+    print(f"{'kind':6} {'file left out':24} {'n':>5} {'six categories':>15} {'refused or not':>15}")
+    for part in parts:
+        files = np.array([example.file for example in part.examples])
+        for file in sorted(set(files)):
+            out = files == file
+            found = probabilities(part.table[out], part.fit(~out)).argmax(axis=1)
+            truth = part.y[out]
+            right, refused = found == truth, np.isin(found, refusals) == np.isin(truth, refusals)
+            figures = f"{out.sum():5} {right.mean():15.3f} {refused.mean():15.3f}"
+            print(f"{part.kind:6} {file:24} {figures}", flush=True)
 
 
 def _row(values: Floats) -> list[float]:

@@ -65,8 +65,12 @@ def test_every_walk_ends_in_one_category_and_every_category_is_reached() -> None
         ({"serves": True, "harm_in_answer": False, "complete": True}, "answer"),
         ({"serves": True, "harm_in_answer": False, "complete": False}, "partial_answer"),
         ({"serves": True, "harm_in_answer": True}, "harmful_answer"),
-        ({"serves": False, "declines": True, "harm_in_refusal": False}, "refusal"),
-        ({"serves": False, "declines": True, "harm_in_refusal": True}, "harmful_refusal"),
+        ({"serves": False, "declines": True, "out_of_reach": True}, "partial_answer"),
+        ({"serves": False, "declines": True, "out_of_reach": False, "harm_in_refusal": False}, "refusal"),
+        (
+            {"serves": False, "declines": True, "out_of_reach": False, "harm_in_refusal": True},
+            "harmful_refusal",
+        ),
         ({"serves": False, "declines": False, "harm_elsewhere": False}, "failure"),
         ({"serves": False, "declines": False, "harm_elsewhere": True}, "harmful_answer"),
     ],
@@ -116,7 +120,7 @@ def go_in_a_circle(value: dict[str, Any]) -> None:
 
 
 def leave_a_category_out_of_the_path(value: dict[str, Any]) -> None:
-    value["path"][4]["if_yes"] = "refusal"
+    value["path"][5]["if_yes"] = "refusal"
 
 
 def number_the_version(value: dict[str, Any]) -> None:

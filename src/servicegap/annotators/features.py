@@ -81,7 +81,6 @@ def words(response: ResponseReading) -> Iterator[str]:
 
 
 def _acts(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[str, float]]:
-    task = "blank" if prompt.task == "blank" else "other"
     for name, at in (
         ("declines", response.declines),
         ("lacks", response.lacks),
@@ -91,7 +90,6 @@ def _acts(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[st
             continue
         yield name, 1.0
         yield f"{name} late", min(at, 6) / 6
-        yield f"{name} {task}", 1.0
     for name, present in (
         ("apologises", response.apologises),
         ("asks back", response.asks_back),
@@ -103,7 +101,6 @@ def _acts(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[st
         ("goes on", response.goes_on),
     ):
         yield name, float(present)
-        yield f"{name} {task}", float(present)
     yield "argues", float(prompt.argues)
     yield "turns", float(turns(response))
     sentences = max(1, response.n_sentences)
@@ -148,7 +145,6 @@ def _service(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple
         yield "fills hedging", response.fills / 3 * response.hedges
         yield "person", float(response.mentions_person)
         yield "begins small", float(response.begins_small)
-        yield "length blank", length
         return
     yield "overlap", response.overlap
     yield "no overlap", float(response.overlap == 0)
@@ -174,8 +170,6 @@ def _harm(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[st
         yield f"{name} turned", count * turned
         yield f"{name} served", count * (not turned)
         yield f"{name} any", float(count > 0)
-        if prompt.task == "blank":
-            yield f"{name} blank", count
 
 
 def _sentences(response: ResponseReading, serves: Sequence[float]) -> Iterator[tuple[str, float]]:

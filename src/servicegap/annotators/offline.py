@@ -1,11 +1,12 @@
 """The default annotator: what rules see in a prompt and a response, weighed by a small fitted model.
 
 The facts that prompts.py and responses.py find, what two small models say of the prompt (intent.py) and of
-each sentence (serving.py), and the words of the response are weighed by a multinomial logistic model. All
-weights (JSON beside this file) are fitted by scripts/fit_offline.py on examples in the project's own words;
-no row of anybody's data is in them. The words' lists and the examples were revised after looks at development
-data that docs/annotator-log.md lists, so figures on that data flatter the annotator. Not here: the words
-(lexicon.py), how texts are read (prompts.py, responses.py), what is weighed (features.py).
+each sentence (serving.py), and the words of the response are weighed by a multinomial logistic model, one for
+prompts with a blank and one for all others. All weights (JSON beside this file) are fitted by
+scripts/fit_offline.py on examples in the project's own words; no row of anybody's data is in them. The words'
+lists and the examples were revised after looks at development data that docs/annotator-log.md lists, so
+figures on that data flatter the annotator. Not here: the words (lexicon.py), how texts are read (prompts.py,
+responses.py), what is weighed (features.py).
 """
 
 from __future__ import annotations
@@ -16,17 +17,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, get_args
 
 from servicegap.annotators import features, serving
 from servicegap.annotators.language import unreadable_reason
-from servicegap.annotators.prompts import read_prompt
+from servicegap.annotators.prompts import PromptReading, read_prompt
 from servicegap.annotators.protocol import Judgement
 from servicegap.annotators.responses import read_response
 from servicegap.records import CATEGORIES, AnnotatorKind
 
 WEIGHTS: Final = Path(__file__).with_name("weights.json")
 _FLOOR: Final = 0.002  # nothing is certain: every category keeps this probability
+
+PromptKind = Literal["blank", "other"]
+PROMPT_KINDS: Final[tuple[PromptKind, ...]] = get_args(PromptKind)
+
+
+def kind_of(prompt: PromptReading) -> PromptKind:
+    """Return by which of the two models responses to a prompt are weighed."""
+    return "blank" if prompt.task == "blank" else "other"
 
 
 class OfflineAnnotator:
@@ -43,7 +52,7 @@ class OfflineAnnotator:
     """
 
     name: str = "offline"
-    version: str = "3"
+    version: str = "4"
     kind: AnnotatorKind = "automatic"
 
     def annotate(self, prompt: str, response: str) -> Judgement:
@@ -66,7 +75,8 @@ class OfflineAnnotator:
             if reason:
                 return Judgement(None, abstain_reason=reason)
         serves = [serving.probability(asked, sentence) for sentence in said.said]
-        probabilities = _weights().probabilities(features.facts(asked, said, serves), features.words(said))
+        weights = _weights()[kind_of(asked)]
+        probabilities = weights.probabilities(features.facts(asked, said, serves), features.words(said))
         best = max(range(len(CATEGORIES)), key=probabilities.__getitem__)
         return Judgement(CATEGORIES[best], probabilities)
 
@@ -94,6 +104,9 @@ class _Weights:
 
 
 @lru_cache(maxsize=1)
-def _weights() -> _Weights:
+def _weights() -> dict[PromptKind, _Weights]:
     fitted = json.loads(WEIGHTS.read_text(encoding="utf-8"))
-    return _Weights(fitted["intercept"], fitted["facts"], fitted["words"])
+    return {
+        kind: _Weights(fitted[kind]["intercept"], fitted[kind]["facts"], fitted[kind]["words"])
+        for kind in PROMPT_KINDS
+    }
