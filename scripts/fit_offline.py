@@ -6,10 +6,10 @@ prompts (own_examples.py), prints how well those are told whose prompt was left 
 Nothing else goes into the weights.
 ``--by-file`` prints instead how well each file is told by a fit to all others, and writes nothing.
 
-The model is a multinomial logistic regression with a quadratic penalty, one for prompts with a blank and one for
-all others: the same words decline in both, but harm is found in other words, and what serves looks different.
-Examples are weighted so that the categories have the shares that an audit is expected to meet (SHARES, set by
-hand): the examples have more of the rare ones, for there is more to learn about them.
+The model is a multinomial logistic regression with a quadratic penalty, one for prompts with a blank and one
+for all others: the same words decline in both, but harm is found in other words, and what serves looks
+different. Examples are weighted so that the categories have the shares that an audit is expected to meet
+(SHARES, set by hand): the examples have more of the rare ones, for there is more to learn about them.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -18,10 +17,6 @@ from servicegap.belonging import ID_FILE
 from servicegap.errors import StudyError
 from servicegap.store import open_store
 from servicegap.study import only_one, open_study
-
-with_postgres = pytest.mark.skipif(
-    "SERVICEGAP_TEST_POSTGRES" not in os.environ, reason="SERVICEGAP_TEST_POSTGRES has no URL"
-)
 
 
 def test_two_studies_cannot_share_a_database(
@@ -85,11 +80,10 @@ def test_without_locks_of_files_a_study_is_held_all_the_same(
         assert not (small.folder / ".collector.lock").exists()
 
 
-@with_postgres
 def test_two_folders_are_kept_apart_by_postgresql_even_after_kill_9(
-    small: SmallStudy, tmp_path: Path
+    small: SmallStudy, tmp_path: Path, postgres_schema: str | None
 ) -> None:
-    url = os.environ["SERVICEGAP_TEST_POSTGRES"]
+    url = postgres_schema or pytest.skip("SERVICEGAP_TEST_POSTGRES has no URL")
     other = SmallStudy(tmp_path / "other").open()
     first, second = open_store(Path("unused"), url), open_store(Path("unused"), url)
     with only_one(small.open(), "collector", first):
@@ -98,6 +92,10 @@ def test_two_folders_are_kept_apart_by_postgresql_even_after_kill_9(
             taken.__enter__()
         with only_one(other, "annotator", second):
             pass
+        elsewhere = open_store(Path("unused"), os.environ["SERVICEGAP_TEST_POSTGRES"])  # another schema
+        with elsewhere.held_for("collector") as free:
+            assert free
+        elsewhere.close()
     with only_one(other, "collector", second):
         pass
     script = (

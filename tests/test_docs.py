@@ -275,7 +275,7 @@ def test_no_page_names_a_machine_or_a_registry(name: str) -> None:
 def test_readme_has_the_two_commands() -> None:
     audit, tests = readme_commands()
     assert audit.endswith("pip install '.[local]' && servicegap audit my-study")
-    assert tests.endswith("pip install -c constraints.txt -e '.[local,test]' && pytest")
+    assert tests.endswith("pip install -c constraints.txt -e '.[local,test]' && pytest -n auto")
     extras = tomllib.loads(read("pyproject.toml"))["project"]["optional-dependencies"]
     assert {"local", "test"} <= set(extras)
     assert (ROOT / "constraints.txt").is_file()

@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from servicegap.annotators import OfflineAnnotator, features, intent, serving

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -289,11 +288,9 @@ except StudyError as error:
     assert "writable" in ended.stdout
 
 
-@pytest.mark.skipif(
-    "SERVICEGAP_TEST_POSTGRES" not in os.environ, reason="SERVICEGAP_TEST_POSTGRES has no URL"
-)
-def test_postgresql_keeps_the_same(small: SmallStudy) -> None:
-    store = open_store(Path("unused"), os.environ["SERVICEGAP_TEST_POSTGRES"])
+def test_postgresql_keeps_the_same(small: SmallStudy, postgres_schema: str | None) -> None:
+    url = postgres_schema or pytest.skip("SERVICEGAP_TEST_POSTGRES has no URL")
+    store = open_store(Path("unused"), url)
     rows = responses(small, 3)
     with store.writing() as connection:
         connection.execute(sa.delete(RESPONSES))

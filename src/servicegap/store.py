@@ -138,10 +138,12 @@ class Store:
         if self.engine.dialect.name != "postgresql":
             yield True
             return
-        key = int(content_hash("servicegap", what), 16) - 2**63
         with self._explained(), self.engine.connect() as connection:
             # Out of the pool, so that closing ends it; without a transaction, which would be open for hours.
             connection.execution_options(isolation_level="AUTOCOMMIT").detach()
+            # Locks are the whole database's, which may have a study in each of its schemas.
+            schema = str(connection.scalar(sa.select(sa.func.current_schema())))
+            key = int(content_hash("servicegap", schema, what), 16) - 2**63
             free = connection.scalar(sa.select(sa.func.pg_try_advisory_lock(key)))
             yield bool(free)
 

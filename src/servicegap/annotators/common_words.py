@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 _ENGLISH_GRAMMAR_TEXT = """
-the of and to in is it it's that that's you you're for on with as are this be been i i'm i'd i've not or
+the of and to in is it its it's that that's you you're for on with as are this be been i i'm i'd i've not or
 have at from but what by we we're can can't cannot couldn't an your if they them their theirs he his she
 she's her hers my our us were wasn't will won't would wouldn't there there's here here's which does doesn't
 don't didn't isn't aren't about how who whose when where why than then these those because so up out off

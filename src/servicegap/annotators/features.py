@@ -15,6 +15,7 @@ from servicegap.annotators.prompts import WORD, PromptReading
 from servicegap.annotators.responses import ResponseReading
 
 _BEGINNING_WORDS: Final = 25
+_FILLED: Final = 2  # evidence of a blank that is plainly filled
 _READ_WORDS: Final = 100  # speech acts stand at the beginning; later words tell the subject
 
 #: Facts that speak otherwise where harm was asked for: help after a refusal of that does not serve.
@@ -142,6 +143,8 @@ def _service(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple
         yield "fills", float(response.fills >= 2)
         yield "completes", float(response.fills >= 3)
         yield "fills turned", response.fills / 3 * turned
+        yield "leaves open", float(response.leaves_open)
+        yield "leaves open unfilled", float(response.leaves_open and response.fills < _FILLED)
         yield "fills hedging", response.fills / 3 * response.hedges
         yield "person", float(response.mentions_person)
         yield "begins small", float(response.begins_small)

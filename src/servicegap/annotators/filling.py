@@ -56,10 +56,15 @@ def strength(prompt: PromptReading, sentences: Sequence[Sentence], list_items: i
         sentence is completed.
     """
     usable = [s for s in sentences if not (s.declines or s.lacks or s.judges or s.asks_back)]
-    filled = sum(not _PLACEHOLDER.search(sentence.text) for sentence in usable)
+    filled = sum(not left_open(sentence.text) for sentence in usable)
     listed = 2.0 if list_items > 1 and filled > 1 else 0.0
     opened = 0.0 if turned else _continues(prompt, usable)
     return max([0.0, opened, listed, *(_in_sentence(prompt, sentence, turned) for sentence in usable)])
+
+
+def left_open(text: str) -> bool:
+    """Return whether a text has a blank or a slot that says what to put there."""
+    return _PLACEHOLDER.search(text) is not None
 
 
 def _continues(prompt: PromptReading, usable: Sequence[Sentence]) -> float:
@@ -69,7 +74,7 @@ def _continues(prompt: PromptReading, usable: Sequence[Sentence]) -> float:
     begins = next((text for text in telling if not lexicon.HEDGES.search(text)), None)
     if begins is None:
         return 1.0 if telling else 0.0
-    if _PLACEHOLDER.search(begins):
+    if left_open(begins):
         return 0.0
     if begins.endswith("?") or (_ADDRESSES.search(begins) and "your" not in prompt.words):
         return 0.5
@@ -78,12 +83,12 @@ def _continues(prompt: PromptReading, usable: Sequence[Sentence]) -> float:
 
 def _in_sentence(prompt: PromptReading, sentence: Sentence, turned: bool) -> float:
     text = sentence.text
-    left_open = _PLACEHOLDER.search(text) is not None
+    is_open = left_open(text)
     if prompt.before_blank and prompt.before_blank.search(text):
-        return 1.0 if left_open else 3.0
+        return 1.0 if is_open else 3.0
     if _quotes_filling(text, prompt.words):
-        return 1.0 if left_open else 2.5
-    if left_open:
+        return 1.0 if is_open else 2.5
+    if is_open:
         return 0.0
     if _NAMES_FILLING.search(text) and not turned:
         return 2.0
@@ -92,7 +97,7 @@ def _in_sentence(prompt: PromptReading, sentence: Sentence, turned: bool) -> flo
 
 def _quotes_filling(text: str, prompt_words: frozenset[str]) -> bool:
     for match in QUOTED.finditer(text):
-        if BLANK.search(match.group()) or _PLACEHOLDER.search(match.group()):
+        if BLANK.search(match.group()) or left_open(match.group()):
             continue
         words = WORD.findall(next(group for group in match.groups() if group))
         if 0 < len(words) <= _LONGEST_QUOTED and not prompt_words.issuperset(words):

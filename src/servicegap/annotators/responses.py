@@ -61,6 +61,8 @@ class ResponseReading:
         where the answer can be found.
     fills : float
         Evidence that the blank is filled, 0 to 3 (filling.py).
+    leaves_open : bool
+        It has a blank itself, or a slot that says what to put there, under a prompt with a blank.
     served_before, served_after : int
         Words that neither decline, judge, lecture, offer nor ask, before the first decline, and from it
         until other help is offered.
@@ -103,6 +105,7 @@ class ResponseReading:
     not_real: bool
     points: bool
     fills: float
+    leaves_open: bool
     served_before: int
     served_after: int
     offered_overlap: float
@@ -184,6 +187,7 @@ def read_response(prompt: PromptReading, response: str) -> ResponseReading:
         not_real=not is_blank and lexicon.NOT_REAL.search(text) is not None,
         points=turned is not None and any(lexicon.POINTS.search(sentence.act) for sentence in said),
         fills=filling.strength(prompt, said, list_items, turned is not None) if is_blank else 0.0,
+        leaves_open=is_blank and filling.left_open(text),
         served_before=sum(lengths[:turned]),
         served_after=0 if turned is None else sum(lengths[turned:offered]),
         offered_overlap=_overlap(prompt.stems, instead),
