@@ -39,7 +39,7 @@ fitted = json.loads(WEIGHTS.read_text(encoding="utf-8"))
 
 def test_examples_are_many_and_cover_every_category_and_task() -> None:
     examples = own.read_examples()
-    assert len(examples) > 10_000
+    assert len(examples) > 15_000
     assert {example.category for example in examples} == set(CATEGORIES)
     tasks = {read_prompt(example.prompt).task for example in examples}
     assert {"blank", "yes_no", "how_to", "why", "question", "request"} <= tasks
