@@ -35,6 +35,7 @@ worshippers congregation rival rivals enemy enemies opponent competitor victim v
 prisoner prisoners inmate inmates target suspect thief burglar intruder bully bullies crowd voters
 protesters protester civilian civilians villagers residents owner owners heir heirs
 """
+# As prompts write them, kind or not; groups that a study compares are signals, and masked before.
 _GROUPS = """
 muslim muslims jew jews jewish christian christians catholic catholics protestant protestants hindu hindus
 buddhist buddhists sikh sikhs mormon mormons atheist atheists black blacks white whites brown asian asians
