@@ -179,40 +179,40 @@ def store(small: SmallStudy) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="session")
-def postgres_schema() -> Iterator[str | None]:
-    """Give the URL of an empty PostgreSQL schema, None where the tests have no PostgreSQL."""
+def postgres_schema() -> Iterator[str]:
+    """Give the URL of an empty PostgreSQL schema; `.ci/run` starts a server, a machine may have none."""
     from labelling_studies import own_schema
 
     url = os.environ.get("SERVICEGAP_TEST_POSTGRES")
     if url is None:
-        yield None
-    else:
-        yield from own_schema(url)
+        pytest.skip("SERVICEGAP_TEST_POSTGRES has no URL")
+    yield from own_schema(url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def labelled(
-    request: pytest.FixtureRequest, small: SmallStudy, postgres_schema: str | None
-) -> Iterator[Labelled]:
+def database(request: pytest.FixtureRequest) -> str | None:
+    """Give the URL of a database of each kind: None for the file in the study's folder."""
+    if request.param == "sqlite":
+        return None
+    url: str = request.getfixturevalue("postgres_schema")
+    return url
+
+
+@pytest.fixture
+def labelled(small: SmallStudy, database: str | None) -> Iterator[Labelled]:
     """Give a study that people label, on each kind of database."""
     from labelling_studies import make, opened
 
-    if request.param == "postgresql" and postgres_schema is None:
-        pytest.skip("SERVICEGAP_TEST_POSTGRES has no URL")
-    for store in opened(small, postgres_schema if request.param == "postgresql" else None):
+    for store in opened(small, database):
         yield make(small, store)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def each_store(
-    request: pytest.FixtureRequest, small: SmallStudy, postgres_schema: str | None
-) -> Iterator[Store]:
+@pytest.fixture
+def each_store(small: SmallStudy, database: str | None) -> Iterator[Store]:
     """Give the small study's database, of each kind."""
     from labelling_studies import opened
 
-    if request.param == "postgresql" and postgres_schema is None:
-        pytest.skip("SERVICEGAP_TEST_POSTGRES has no URL")
-    yield from opened(small, postgres_schema if request.param == "postgresql" else None)
+    yield from opened(small, database)
 
 
 @pytest.fixture

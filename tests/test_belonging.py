@@ -82,11 +82,10 @@ def test_without_locks_of_files_a_study_is_held_all_the_same(
 
 
 def test_two_folders_are_kept_apart_by_postgresql_even_after_kill_9(
-    small: SmallStudy, tmp_path: Path, postgres_schema: str | None
+    small: SmallStudy, tmp_path: Path, postgres_schema: str
 ) -> None:
-    url = postgres_schema or pytest.skip("SERVICEGAP_TEST_POSTGRES has no URL")
     other = SmallStudy(tmp_path / "other").open()
-    first, second = open_store(Path("unused"), url), open_store(Path("unused"), url)
+    first, second = open_store(Path("unused"), postgres_schema), open_store(Path("unused"), postgres_schema)
     with only_one(small.open(), "collector", first):
         taken = only_one(other, "collector", second)
         with pytest.raises(StudyError, match=r"another collector is at work .* another folder or machine"):
@@ -101,7 +100,7 @@ def test_two_folders_are_kept_apart_by_postgresql_even_after_kill_9(
         pass
     script = (
         "import os, pathlib; from servicegap.store import open_store; "
-        f"held = open_store(pathlib.Path('x'), {url!r}).held_for('collector'); "
+        f"held = open_store(pathlib.Path('x'), {postgres_schema!r}).held_for('collector'); "
         "assert held.__enter__(); os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9

@@ -288,9 +288,8 @@ except StudyError as error:
     assert "writable" in ended.stdout
 
 
-def test_postgresql_keeps_the_same(small: SmallStudy, postgres_schema: str | None) -> None:
-    url = postgres_schema or pytest.skip("SERVICEGAP_TEST_POSTGRES has no URL")
-    store = open_store(Path("unused"), url)
+def test_postgresql_keeps_the_same(small: SmallStudy, postgres_schema: str) -> None:
+    store = open_store(Path("unused"), postgres_schema)
     rows = responses(small, 3)
     with store.writing() as connection:
         connection.execute(sa.delete(RESPONSES))
