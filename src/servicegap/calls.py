@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from servicegap.records import Condition, Prompt, Signal, Template, content_hash
+from servicegap.records import Condition, Prompt, Signal, Template, content_hash, hash_of, told_apart
 from servicegap.study import Study
 
 #: How the models of imported responses are named; they cannot be asked.
@@ -43,18 +43,24 @@ class Call:
 
 def planned_calls(study: Study, model: str, prompts: Sequence[Prompt]) -> Iterator[Call]:
     """Yield every call that the plan asks of a model, each as its first attempt."""
-    study_seed = str(study.plan.seed)
+    study_seed = told_apart(str(study.plan.seed))
     for plan in study.plan.conditions:
         condition = plan.record()
         settings = condition.settings
+        # Written once, as there are hundreds of thousands of calls: what all prompts have in common.
+        samples = [
+            (sample, told_apart(model, settings, str(sample)), told_apart(str(sample)))
+            for sample in range(study.plan.samples)
+        ]
         for prompt in prompts:
-            for sample in range(study.plan.samples):
+            asked = told_apart(prompt.id)
+            for sample, of_model, of_sample in samples:
                 yield Call(
-                    id=content_hash(prompt.id, model, settings, str(sample)),
+                    id=hash_of(asked + of_model),
                     attempt=1,
                     prompt=prompt,
                     condition=condition,
                     settings=settings,
                     sample=sample,
-                    seed=int(content_hash(study_seed, prompt.id, str(sample))[:8], 16) >> 1,
+                    seed=int(hash_of(study_seed + asked + of_sample)[:8], 16) >> 1,
                 )

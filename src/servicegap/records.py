@@ -58,8 +58,17 @@ def content_hash(*parts: str) -> str:
     >>> content_hash("a", "b")
     'facdde7abf1eac5b'
     """
-    told_apart = "".join([f"{len(part)}:{part}" for part in parts])
-    return hashlib.sha256(told_apart.encode()).hexdigest()[:16]
+    return hash_of(told_apart(*parts))
+
+
+def told_apart(*parts: str) -> str:
+    """Return the parts as one text in which they are kept apart; such texts can be joined."""
+    return "".join([f"{len(part)}:{part}" for part in parts])
+
+
+def hash_of(text: str) -> str:
+    """Return the content hash of parts that are told apart in one text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 the d
 
 from __future__ import annotations
 
-import gc
 import sys
 import traceback
 from collections.abc import Sequence
@@ -21,9 +20,6 @@ from servicegap.errors import ServicegapError
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
-    # Looking for garbage after every 700 objects, as Python does, costs a tenth of a start and of a
-    # collection; what these commands make is nearly all kept, or free at once.
-    gc.set_threshold(50_000, 20, 100)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     try:

@@ -155,7 +155,8 @@ class OpenAIModel:
     async def _ask(self, request: Request, tokens_field: str) -> Reply:
         if self._session is None:
             raise ModelError(f"{self.id} was asked before it was opened")
-        body = request_body(self.name, request, tokens_field)
+        # Wrapped here, aiohttp need not find out for each call what kind of body it is given.
+        body = aiohttp.BytesPayload(request_body(self.name, request, tokens_field))
         try:
             async with self._session.post(
                 self._urls[request.condition.mode], data=body, allow_redirects=False
