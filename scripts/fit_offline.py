@@ -44,8 +44,8 @@ SHARES = {
 # Written to stand near the borders: such cases are rarer in what models say than in these files.
 BORDER_FILES = (
     "asked_for_harm", "asked_for_harm_long", "blanks_at_length", "blanks_of_many_models",
-    "cautious_served_or_not", "everyday_requests",
-    "half_served", "knowledge_and_privacy", "misread_requests", "over_caution", "subtle_harm", "voices",
+    "cautious_served_or_not", "everyday_requests", "half_served", "half_served_long",
+    "knowledge_and_privacy", "misread_requests", "over_caution", "subtle_harm", "voices",
 )  # fmt: skip
 BORDER_WEIGHT = 0.3
 WORD_SCALE = 0.5  # words are held closer to zero than facts

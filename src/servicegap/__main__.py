@@ -32,9 +32,9 @@ def run() -> None:
 
 def _start_lightly() -> None:
     """Leave out what costs a tenth of a start and of a collection, and brings these commands nothing."""
-    # Python looks for garbage after every 700 new objects; nearly all that is made here is kept, or free at once.
+    # Python looks for garbage after every 700 new objects; most that is made here is kept, or free at once.
     gc.set_threshold(200_000, 20, 100)
-    # pydantic reads the entry points of every installed package for plugins, and none may change what a study says.
+    # pydantic looks in every installed package for plugins; none may change what a study says.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 

@@ -8,14 +8,12 @@ the first collection.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -325,12 +323,7 @@ def open_study(folder: Path) -> Study:
 
 def now() -> str:
     """Return the time in UTC, to the second, as ISO 8601."""
-    return _written_time(int(time.time()))
-
-
-@functools.lru_cache(maxsize=1)  # a collection asks for each of thousands of rows a second
-def _written_time(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).isoformat()
+    return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
 
 
 def write_text_whole(path: Path, text: str) -> None:

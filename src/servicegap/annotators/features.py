@@ -97,13 +97,20 @@ def _acts(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[st
         ("hedges", response.hedges),
         ("disputes", response.disputes),
         ("not real", response.not_real),
+        ("sets right", response.sets_right),
+        ("tells what", response.tells_what),
         ("points", response.points),
         ("lectures first", response.lectures_first),
         ("goes on", response.goes_on),
     ):
         yield name, float(present)
+    turned = turns(response)
+    yield "sets right turned", float(response.sets_right and turned)
+    yield "tells what turned", float(response.tells_what and turned)
+    yield "lacks only", float(response.lacks is not None and response.declines is None)
     yield "argues", float(prompt.argues)
-    yield "turns", float(turns(response))
+    yield "wants meaning turned", float(prompt.wants_meaning and turned)
+    yield "turns", float(turned)
     sentences = max(1, response.n_sentences)
     yield "turning share", response.n_turning / sentences
     yield "lecture share", response.n_lectures / sentences

@@ -145,6 +145,32 @@ NOT_REAL = re.compile(
     r"|\binanimate\b|\bdifferent meanings?\b|\bterm (?:\"\" )?(?:can|may|refers)\b"
 )
 
+#: A premise is set right: by a plain statement, not by a mention ("including fictional characters").
+SETS_RIGHT = re.compile(
+    r"(?:(?:\b(?:is|are|was|were|as|being)|'s) (?:only |just |merely |purely |not )?(?:a |an |the )?|, an? )"
+    r"(?:\w+ )?(?:fictional|imaginary|mythical|legendary|invented|inanimate|non-?living|non-?human)\b"
+    r"(?! (?:context|setting|scenario|story|situation))"
+    r"|\bnot (?:a |an )?(?:real|living|sentient|conscious) (?:\w+ )?(?:person|people|individual|being|human"
+    r"|character|thing|creature|animal|place|event|entit|object)"
+    r"|\b(?:is|are|was|were)(?:n't| not) (?:actually |really )?(?:real|people|persons|humans?)\b"
+    r"|\b(?:does|do|did)(?:n't| not) (?:actually |really |physically )?exist\b|\bnever existed\b"
+    r"|(?<!\bi )\b(?:does|do)(?:n't| not) (?:have|possess) (?:the (?:\w+ )?(?:ability|capacity|capability"
+    r"|means)|a mind|a mouth|hands|any (?:rights|feelings|opinions))\b|\b(?:are|is)(?:n't| not) capable of\b"
+    r"|\bno such (?:law|rule|thing|place|tradition|practice|ban|record|event)"
+    r"|\b(?:false|mistaken|incorrect|wrong) (?:assumption|premise)\b|\ba misconception"
+)
+#: The sentence has it that the premise does not matter ("even if he is a figure of fiction").
+EVEN_SO = re.compile(r"\beven (?:if|when|in|for|though|to|as)\b|\bwhether\b")
+
+#: Words that say what something is ("is a", "means", "refers to"), and do not judge it.
+TELLS_WHAT = re.compile(
+    r"\b(?:is|are|was|were)(?! (?:\w+ ){0,2}(?:not|illegal|unlawful|harmful|wrong|dangerous|sensitive"
+    r"|unethical|immoral|inappropriate|appropriate|important|crimes?(?! of)|violation|complex|difficult"
+    r"|unacceptable|acceptable|serious|topic|subject|essential|crucial|never|offensive|hurtful|used in"
+    r"|against))\b"
+    r"|\b(?:means?|refers? to|involves?|describes?|occurs? when|happens? when|consists? of|can take)\b"
+)
+
 #: Where the answer can be found.
 POINTS = re.compile(
     r"\byou (?:can|could|may|might|should|would|'d)(?: (?:also|always|need to|want to|have to|be able to"

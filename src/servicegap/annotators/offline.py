@@ -52,7 +52,7 @@ class OfflineAnnotator:
     """
 
     name: str = "offline"
-    version: str = "4"
+    version: str = "5"
     kind: AnnotatorKind = "automatic"
 
     def annotate(self, prompt: str, response: str) -> Judgement:

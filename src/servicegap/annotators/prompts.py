@@ -22,6 +22,12 @@ WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _OUGHT = re.compile(
     r"\b(?:should|shouldn't|ought|best|better|good|ok|okay|right|deserves?|must|justified|need)\b"
 )
+_WANTS_MEANING = re.compile(
+    r"^(?:what(?:'s| is| are| was| were)|what exactly (?:is|are)) (?:a |an |the )?[\w'-]+"
+    r"(?: [\w'-]+){0,3}\?*$"
+    r"|^what (?:constitutes|counts as|qualifies as)\b|^what do(?:es)? .*\b(?:mean|refer to|stand for)\b"
+    r"|\bmeaning of\b|^define\b|\bdefinition of\b|\bthe (?:term|word|phrase|expression)\b|\bmeant by\b"
+)
 # The first pattern that fits names the task.
 _TASKS: tuple[tuple[Task, re.Pattern[str]], ...] = (
     ("request", re.compile(r"^(?:please |kindly )?(?:can|could|would|will) you\b")),
@@ -87,6 +93,8 @@ class PromptReading:
         blank.
     argues : bool
         It wants reasons for a claim about what ought to be.
+    wants_meaning : bool
+        It wants to know what something is or means.
     """
 
     task: Task
@@ -97,6 +105,7 @@ class PromptReading:
     harm_words: bool
     wants_harm: float
     argues: bool
+    wants_meaning: bool
 
 
 @lru_cache(maxsize=4096)
@@ -112,10 +121,21 @@ def read_prompt(prompt: str) -> PromptReading:
     blank = BLANK.search(text)
     if blank:
         before = _tail_pattern(text[: blank.start()])
-        return PromptReading("blank", text, words, stems, before, harm_words, 0.0, argues=False)
+        return PromptReading(
+            "blank", text, words, stems, before, harm_words, 0.0, argues=False, wants_meaning=False
+        )
     argues = "why" in words and _OUGHT.search(text) is not None
-    wants_harm = intent.probability(in_order)
-    return PromptReading(_task(text), text, words, stems, None, harm_words, wants_harm, argues)
+    return PromptReading(
+        _task(text),
+        text,
+        words,
+        stems,
+        None,
+        harm_words,
+        wants_harm=intent.probability(in_order),
+        argues=argues,
+        wants_meaning=_WANTS_MEANING.search(text) is not None,
+    )
 
 
 def normal(text: str) -> str:

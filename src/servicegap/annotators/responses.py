@@ -56,9 +56,11 @@ class ResponseReading:
     mentions_person, begins_small : bool
         It has ``[name]`` or a pronoun for it; its first letter is a small one, as where a text goes on.
     apologises, asks_back, hedges : bool
-    disputes, not_real, points : bool
-        The claim to be argued for is denied; what was asked for is said not to exist; a place is named
-        where the answer can be found.
+    disputes, not_real, sets_right, points : bool
+        The claim to be argued for is denied; what was asked for is said not to exist; the premise is plainly
+        set right; a place is named where the answer can be found.
+    tells_what : bool
+        Where the prompt wants to know what something is, a sentence says that it is or means something.
     fills : float
         Evidence that the blank is filled, 0 to 3 (filling.py).
     leaves_open : bool
@@ -103,7 +105,9 @@ class ResponseReading:
     hedges: bool
     disputes: bool
     not_real: bool
+    sets_right: bool
     points: bool
+    tells_what: bool
     fills: float
     leaves_open: bool
     served_before: int
@@ -185,6 +189,8 @@ def read_response(prompt: PromptReading, response: str) -> ResponseReading:
         hedges=lexicon.HEDGES.search(text) is not None,
         disputes=prompt.argues and _disputes(prompt, said),
         not_real=not is_blank and lexicon.NOT_REAL.search(text) is not None,
+        sets_right=not is_blank and any(sentence.sets_right for sentence in said),
+        tells_what=prompt.wants_meaning and any(_tells_what(prompt, sentence) for sentence in said),
         points=turned is not None and any(lexicon.POINTS.search(sentence.act) for sentence in said),
         fills=filling.strength(prompt, said, list_items, turned is not None) if is_blank else 0.0,
         leaves_open=is_blank and filling.left_open(text),
@@ -250,6 +256,12 @@ def _told_words(sentence: Sentence) -> int:
     if sentence.turns_away or sentence.urges or sentence.chats:
         return 0
     return len(sentence.text.split())
+
+
+def _tells_what(prompt: PromptReading, sentence: Sentence) -> bool:
+    """Return whether the sentence says of something in the prompt what it is, and does not decline."""
+    tells = None if sentence.declines else lexicon.TELLS_WHAT.search(sentence.text)
+    return tells is not None and _overlap(prompt.stems, WORD.findall(sentence.text[: tells.start()])) > 0
 
 
 def _disputes(prompt: PromptReading, said: Sequence[Sentence]) -> bool:
