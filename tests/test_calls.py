@@ -6,6 +6,7 @@ from conftest import SmallStudy
 
 from servicegap.calls import Call, planned_calls
 from servicegap.design import build_design
+from servicegap.records import content_hash
 
 
 def calls(small: SmallStudy, model: str = "m") -> list[Call]:
@@ -19,6 +20,13 @@ def test_prompts_x_samples_each_with_its_own_id_and_seed(small: SmallStudy) -> N
     assert len({call.id for call in found}) == len({call.seed for call in found}) == len(found)
     assert all(0 <= call.seed < 2**31 for call in found)
     assert {call.attempt for call in found} == {1}
+
+
+def test_id_and_seed_are_hashes_of_what_makes_the_call(small: SmallStudy) -> None:
+    study_seed = str(small.open().plan.seed)
+    for call in calls(small):
+        assert call.id == content_hash(call.prompt.id, "m", call.settings, str(call.sample))
+        assert call.seed == int(content_hash(study_seed, call.prompt.id, str(call.sample))[:8], 16) >> 1
 
 
 def test_what_was_asked_is_found_again(small: SmallStudy) -> None:
