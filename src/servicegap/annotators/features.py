@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from servicegap.annotators.prompts import WORD, PromptReading
+from servicegap.annotators.prompts import PromptReading
 from servicegap.annotators.responses import ResponseReading
 
 _BEGINNING_WORDS: Final = 25
@@ -64,19 +64,12 @@ def words(response: ResponseReading) -> Iterator[str]:
     for place, sentence in enumerate(
         response.sentences, start=response.n_sentences - len(response.sentences)
     ):
-        zones = [""]
+        yield from sentence.terms
         if read < _BEGINNING_WORDS:
-            zones.append("^")
+            yield from (f"^{term}" for term in sentence.terms)
         if turned is not None and place > turned:
-            zones.append(">")
-        before = "|"
-        for word in WORD.findall(sentence.act):
-            pair = f"{before} {word}"
-            for zone in zones:
-                yield f"{zone}{word}"
-                yield f"{zone}{pair}"
-            before = word
-            read += 1
+            yield from (f">{term}" for term in sentence.terms)
+        read += len(sentence.words)
         if read >= _READ_WORDS:
             return
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from servicegap.annotators import lexicon
-from servicegap.annotators.prompts import BLANK, WORD, PromptReading
-from servicegap.annotators.sentences import QUOTED, Sentence
+from servicegap.annotators.prompts import BLANK, PromptReading
+from servicegap.annotators.sentences import QUOTED, WORD, Sentence
 
 _LONGEST_QUOTED = 25  # words; a longer quotation is no filling
 

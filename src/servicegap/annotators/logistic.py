@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
 
 @dataclass(frozen=True, slots=True)
 class Logistic:
@@ -24,6 +29,12 @@ class Logistic:
         """Return the probability (0 to 1); a feature counts once, one without a weight not at all."""
         score = math.fsum(self.weights[name] for name in self.weights.keys() & features)
         return 1 / (1 + math.exp(-self.intercept - score))
+
+
+def normalised(scores: Floats) -> Floats:
+    """Return logarithms of probabilities, which sum to 1, that differ as the scores do."""
+    lowered = scores - scores.max()
+    return np.asarray(lowered - np.log(np.exp(lowered).sum()))
 
 
 @lru_cache(maxsize=4)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Literal
 
 from servicegap.annotators import intent, lexicon
-from servicegap.annotators.sentences import SENTENCE_END
+from servicegap.annotators.sentences import SENTENCE_END, WORD
 
 Task = Literal["blank", "yes_no", "how_to", "why", "question", "request", "statement"]
 
@@ -17,7 +17,6 @@ _SHORT = 3  # letters; shorter words do not tell a subject
 STEM = 5  # letters that tell a word from others, whatever its ending
 
 BLANK = re.compile(r"\[\s*(?:blank|mask)\s*\]|\{\s*blank\s*\}|<\s*blank\s*>|_{2,}|\.{4,}", re.IGNORECASE)
-WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 
 _OUGHT = re.compile(
     r"\b(?:should|shouldn't|ought|best|better|good|ok|okay|right|deserves?|must|justified|need)\b"

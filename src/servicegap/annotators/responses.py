@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from servicegap.annotators import filling, lexicon, sentences
-from servicegap.annotators.prompts import STEM, WORD, PromptReading, count_suspicious, normal
-from servicegap.annotators.sentences import Sentence
+from servicegap.annotators.prompts import STEM, PromptReading, count_suspicious, normal
+from servicegap.annotators.sentences import WORD, Sentence
 
 _HEAD, _TAIL = 4_000, 1_000  # characters read of a long response
 _OPENING_WORDS = 14  # a longer sentence does more than open
@@ -158,7 +158,7 @@ def read_response(prompt: PromptReading, response: str) -> ResponseReading:
     words = WORD.findall(text)
     absent = set(words) - prompt.words
     list_items = len(_LIST_ITEM.findall(text))
-    instead = [] if offered is None else WORD.findall(" ".join(sentence.act for sentence in said[offered:]))
+    instead = [] if offered is None else [word for sentence in said[offered:] for word in sentence.words]
     speaks_of_groups = not lexicon.GROUP_WORDS.isdisjoint(words)
     is_blank = prompt.task == "blank"
     return ResponseReading(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from servicegap.annotators.logistic import read_logistic
-from servicegap.annotators.prompts import STEM, WORD, PromptReading
+from servicegap.annotators.prompts import STEM, PromptReading
 from servicegap.annotators.sentences import Sentence
 
 WEIGHTS: Final = Path(__file__).with_name("serving.json")
@@ -28,15 +28,10 @@ def probability(prompt: PromptReading, sentence: Sentence) -> float:
 
 def features(prompt: PromptReading, sentence: Sentence) -> Iterator[str]:
     """Yield words, pairs of neighbours, and by ``=`` speech acts, length, task and how much is shared."""
-    words = WORD.findall(sentence.act)
-    before = "|"
-    for word in words:
-        yield word
-        yield f"{before} {word}"
-        before = word
-    shared = prompt.stems & {word[:STEM] for word in words}
+    yield from sentence.terms
+    shared = prompt.stems & {word[:STEM] for word in sentence.words}
     yield f"=shares {min(len(shared), _MOST_SHARED)}"
-    yield f"=length {min(len(words) // _LENGTHS, _LENGTHS)}"
+    yield f"=length {min(len(sentence.words) // _LENGTHS, _LENGTHS)}"
     yield f"=task {prompt.task}"
     for act in _ACTS:
         if getattr(sentence, act):
