@@ -7,7 +7,7 @@ files of the public model all-MiniLM-L6-v2 (Apache 2.0), which the package gt-al
 floating-point numbers differ between machines, so a second fit is alike, not the same.
 ``--leave-out K`` (0 to 3) writes nothing: it leaves out every fourth file of natural and typical examples,
 and prints how well these are told by the weights of fit_offline.py, fitted without them, with the network
-asked where those are not sure.
+asked where those are not sure. The pieces and words looked at were chosen from all files.
 
 Of the public model's vocabulary the common pieces are kept, and those that some of the examples use.
 """
@@ -102,7 +102,8 @@ def main() -> None:
     texts = [as_read(example) for example in examples]
     prompts = [normal(prompt) for prompt, _ in every_prompt()]
     listed = choose_pieces(base, [*prompts, *(text for pair in texts for text in pair)])
-    read = [Pieces(listed).read_pair(*pair) for pair in texts]
+    cutter = Pieces(listed)
+    read = [cutter.read_pair(*pair) for pair in texts]
     reader = begun(base, listed)
     if arguments.leave_out is None:
         fit(reader, read, examples)
@@ -143,7 +144,8 @@ def as_read(example: Example) -> tuple[str, str]:
 def choose_pieces(base: Path, texts: Sequence[str]) -> list[str]:
     """Return the pieces kept, in the order of the model's list."""
     every = (base / "vocab.txt").read_text(encoding="utf-8").splitlines()
-    counts = Counter(number for text in texts for number in Pieces(every).numbers_in([text]))
+    cutter = Pieces(every)
+    counts = Counter(number for text in texts for number in cutter.numbers_in(text))
     used = {every[number] for number, n in counts.items() if n >= MIN_TEXTS}
     return [
         piece

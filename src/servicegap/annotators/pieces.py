@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -66,9 +66,9 @@ class Pieces:
         start, pause = self._numbers[START], self._numbers[BREAK]
         return [start, *asked, pause, *said, pause], len(asked) + 2
 
-    def numbers_in(self, texts: Iterable[str]) -> set[int]:
-        """Return the numbers of all pieces that the texts (in lower case) have."""
-        return {number for text in texts for number in self._read(_words(text))}
+    def numbers_in(self, text: str) -> set[int]:
+        """Return the numbers of all pieces that a text in lower case has."""
+        return set(self._read(_words(text)))
 
     def _read(self, words: Sequence[str]) -> list[int]:
         return [number for word in words for number in self._of_word(word)]
