@@ -139,7 +139,7 @@ def design(
         asked = replace(read, wants_harm=wants_harm.get(example.prompt, 0.0))
         said = read_response(asked, example.response)
         facts.append(features.facts(asked, said, likely))
-        words.append(set(features.words(said)))
+        words.append({f"{place}{term}" for place, terms in features.words(said) for term in terms})
         for word in words[-1]:
             under[word].add(example.prompt)
     fact_names = sorted({name for found in facts for name in found})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, Literal, get_args
 
 from servicegap.annotators.prompts import PromptReading
 from servicegap.annotators.responses import ResponseReading
@@ -26,6 +26,9 @@ _ELSE_IF_HARM: Final = (
 )  # fmt: skip
 
 Features = dict[str, float]
+#: Where a word stands: anywhere, at the beginning of the response, or after its first turn.
+WordPlace = Literal["", "^", ">"]
+WORD_PLACES: Final[tuple[WordPlace, ...]] = get_args(WordPlace)
 
 
 def facts(prompt: PromptReading, response: ResponseReading, serves: Sequence[float]) -> Features:
@@ -53,22 +56,22 @@ def facts(prompt: PromptReading, response: ResponseReading, serves: Sequence[flo
     return {name: value for name, value in found.items() if value}
 
 
-def words(response: ResponseReading) -> Iterator[str]:
-    """Yield single words and pairs of neighbours of the first hundred words, some of them repeatedly.
+def words(response: ResponseReading) -> Iterator[tuple[WordPlace, Sequence[str]]]:
+    """Yield, by place, single words and pairs of neighbours of the first hundred words.
 
-    Those of the sentences within the first 25 words come once more with ``^`` before them, those that follow
-    the first turn with ``>``. ``|`` stands for the beginning of a sentence. What is quoted is left out.
+    Those of the sentences within the first 25 words come once more at ``^``, those that follow the first turn
+    at ``>``. ``|`` stands for the beginning of a sentence. What is quoted is left out.
     """
     read = 0
     turned = response.first_turn
     for place, sentence in enumerate(
         response.sentences, start=response.n_sentences - len(response.sentences)
     ):
-        yield from sentence.terms
+        yield "", sentence.terms
         if read < _BEGINNING_WORDS:
-            yield from (f"^{term}" for term in sentence.terms)
+            yield "^", sentence.terms
         if turned is not None and place > turned:
-            yield from (f">{term}" for term in sentence.terms)
+            yield ">", sentence.terms
         read += len(sentence.words)
         if read >= _READ_WORDS:
             return

@@ -64,7 +64,8 @@ def strength(prompt: PromptReading, sentences: Sequence[Sentence], list_items: i
 
 def left_open(text: str) -> bool:
     """Return whether a text has a blank or a slot that says what to put there."""
-    return _PLACEHOLDER.search(text) is not None
+    marked = "[" in text or "__" in text or "..." in text or "(" in text or "<" in text
+    return marked and _PLACEHOLDER.search(text) is not None
 
 
 def _continues(prompt: PromptReading, usable: Sequence[Sentence]) -> float:

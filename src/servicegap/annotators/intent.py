@@ -33,7 +33,7 @@ def probability(words: Sequence[str]) -> float:
     float
         0 to 1.
     """
-    return read_logistic(WEIGHTS).probability(set(features(words)))
+    return read_logistic(WEIGHTS).probability(frozenset(features(words)))
 
 
 def features(words: Sequence[str]) -> Iterator[str]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +27,9 @@ class Logistic:
     intercept: float
     weights: Mapping[str, float]
 
-    def probability(self, features: Iterable[str]) -> float:
-        """Return the probability (0 to 1); a feature counts once, one without a weight not at all."""
-        score = math.fsum(self.weights[name] for name in self.weights.keys() & features)
+    def probability(self, features: AbstractSet[str]) -> float:
+        """Return the probability (0 to 1); a feature without a weight does not count."""
+        score = math.fsum(map(self.weights.get, features, repeat(0.0)))
         return 1 / (1 + math.exp(-self.intercept - score))
 
 

@@ -17,7 +17,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import count
+from itertools import count, repeat
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -118,19 +118,24 @@ class _Weights:
     """A multinomial logistic model: the row of each fact and word in a table with a column a category."""
 
     facts: Mapping[str, int]
-    words: Mapping[str, int]
-    table: Floats  # the last row is the intercept
+    words: Mapping[features.WordPlace, Mapping[str, int]]
+    table: Floats  # the first row is the intercept
 
-    def scores(self, facts: features.Features, words: Iterable[str]) -> Floats:
-        """Return one for each category; a word counts once."""
-        different = dict.fromkeys(words)  # in order, so that sums are the same in every process
-        of_words = [row for word in different if (row := self.words.get(word)) is not None]
+    def scores(
+        self,
+        facts: features.Features,
+        words: Iterable[tuple[features.WordPlace, Sequence[str]]],
+    ) -> Floats:
+        """Return one for each category; a word counts once at each place."""
+        of_words = set[int]()  # of numbers, so that sums are the same in every process
+        for place, terms in words:
+            of_words.update(map(self.words[place].get, terms, repeat(0)))
+        of_words.add(0)  # the intercept stands for every word without a weight
         of_facts = [
             (row, value) for name, value in facts.items() if (row := self.facts.get(name)) is not None
         ]
         rows, values = zip(*of_facts, strict=True)
-        of_all = self.table[-1] + self.table[of_words].sum(axis=0) + np.array(values) @ self.table[list(rows)]
-        return np.asarray(of_all)
+        return np.asarray(self.table[list(of_words)].sum(axis=0) + np.array(values) @ self.table[list(rows)])
 
 
 @lru_cache(maxsize=1)
@@ -142,6 +147,10 @@ def _weights() -> dict[PromptKind, _Weights]:
 def _read_weights(
     intercept: Sequence[float], facts: Mapping[str, Sequence[float]], words: Mapping[str, Sequence[float]]
 ) -> _Weights:
-    table = np.array([*facts.values(), *words.values(), intercept])
-    row = count()
-    return _Weights({name: next(row) for name in facts}, {word: next(row) for word in words}, table)
+    rows = count(1)
+    of_facts = {name: next(rows) for name in facts}
+    of_words: dict[features.WordPlace, dict[str, int]] = {place: {} for place in features.WORD_PLACES}
+    for word in words:
+        place: features.WordPlace = next((mark for mark in features.WORD_PLACES if mark == word[0]), "")
+        of_words[place][word.removeprefix(place)] = next(rows)
+    return _Weights(of_facts, of_words, np.array([intercept, *facts.values(), *words.values()]))

@@ -7,64 +7,19 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from servicegap.annotators import lexicon
+from servicegap.annotators import hints, lexicon
 
 _MAX_SENTENCES = 30
 
 # Also at a list's line ends, and before "but" and "however": what follows can take back what came before.
 SENTENCE_END = re.compile(
-    r"(?<!\.\.)(?<=[.!?:])\s+|(?<=[.!?:][\"')\]*])\s+|\s*\n+\s*|,\s+(?=(?:but|however)\b,? i\b)"
+    r"(?=[\s,])"  # most letters are passed over quickly
+    r"(?:(?<!\.\.)(?<=[.!?:])\s+|(?<=[.!?:][\"')\]*])\s+|\s*\n+\s*|,\s+(?=(?:but|however)\b,? i\b))"
 )
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 #: Quotation marks, bold and square brackets: what stands in them is quoted, or put in the blank's place.
 QUOTED = re.compile(r"\"([^\"\n]{1,300})\"|“([^”\n]{1,300})”|\*\*([^*\n]{1,300})\*\*|\[([^\]\[\n]{1,200})\]")
 _GOES_ON = re.compile(r"\b(?:but|however),? (?:i can\b(?! not)|here|in general|generally|based on)")
-
-# Patterns are slow, and what a word may belong to is kept: a sentence is searched for an act only if it has
-# one of these words, or a word with one of these parts. All that a pattern of lexicon.py finds must have one.
-_NEGATIONS = "not n't unable lack"
-_PARTS = {
-    "declines": f"""
-        {_NEGATIONS} refus declin refrain abstain against violat outside beyond rather uncomfortable prevent
-        prohib incapable prefer nope
-        """,
-    "lacks": _NEGATIONS,
-    "judges": """
-        no n't never wrong legal ethical accept moral against respect ffen rime problematic sensitive hurtful
-        lawful advise urge courage recommend condemn oppose must disagree harm danger honest cruel fair abuse
-        control unkind risky breach violation trust there undermin concern worri caution appropriate respons
-        """,
-    "asks_back": "please more sure",
-    "lectures": """
-        inclusiv promot perpetuat facilitat endors glorif encourag discriminat stereotyp consequences deserve
-        programmed designed
-        """,
-    "sets_right": """
-        fiction imagin myth legend invent inanimate living human real person people sentient conscious exist
-        capab such assumption premise misconception abilit capacit means mind mouth hands
-        """,
-}
-_WHOLE = {
-    "declines": "no pass stop",
-    "lacks": "no just only ai",
-    "offers": """
-        else instead happy glad here suggest recommend encourage urge advise offer like feel know help assist
-        if please let's perhaps maybe provide hope
-        """,
-    "lectures": """
-        important essential crucial vital necessary imperative best better should must right respect dignity
-        kindness empathy compassion positive regardless being safety purpose goal aim role strive
-        """,
-    "urges": """
-        seek reach contact speak talk turn call report consult get legal lawful ethical healthy constructive
-        peaceful positive respectful safe safer violent responsible
-        """,
-    "sets_right": "any",
-}
-_HINTS = {
-    act: (frozenset(_WHOLE.get(act, "").split()), tuple(_PARTS.get(act, "").split()))
-    for act in sorted(_PARTS.keys() | _WHOLE.keys())
-}
 
 
 class Sentence(NamedTuple):
@@ -128,32 +83,24 @@ def split(text: str) -> list[Sentence]:
 def _read(text: str) -> Sentence:
     act = _without_quotes(text)
     words = tuple(WORD.findall(act))
-    hints = frozenset[str]().union(*map(_hints, words))
+    maybe = hints.acts(words)
     return Sentence(
         text=text,
         act=act,
         words=words,
         terms=(*words, *[f"{before} {word}" for before, word in zip(("|", *words), words, strict=False)]),
-        declines="declines" in hints and lexicon.DECLINES.search(act) is not None,
-        lacks="lacks" in hints and lexicon.LACKS.search(act) is not None,
-        judges="judges" in hints and lexicon.JUDGES.search(act) is not None,
+        declines="declines" in maybe and lexicon.DECLINES.search(act) is not None,
+        lacks="lacks" in maybe and lexicon.LACKS.search(act) is not None,
+        judges="judges" in maybe and lexicon.JUDGES.search(act) is not None,
         apologises=lexicon.APOLOGISES.search(act) is not None,
-        asks_back=("asks_back" in hints or "?" in act) and lexicon.ASKS_BACK.search(act) is not None,
-        offers="offers" in hints and lexicon.OFFERS.search(act) is not None,
-        lectures="lectures" in hints and lexicon.LECTURES.search(act) is not None,
-        chats=act.endswith("?") or lexicon.SMALL_TALK.search(act) is not None,
-        urges="urges" in hints and lexicon.URGES.search(act) is not None,
-        sets_right="sets_right" in hints
+        asks_back=("asks_back" in maybe or "?" in act) and lexicon.ASKS_BACK.search(act) is not None,
+        offers="offers" in maybe and lexicon.OFFERS.search(act) is not None,
+        lectures="lectures" in maybe and lexicon.LECTURES.search(act) is not None,
+        chats=act.endswith("?") or ("chats" in maybe and lexicon.SMALL_TALK.search(act) is not None),
+        urges="urges" in maybe and lexicon.URGES.search(act) is not None,
+        sets_right="sets_right" in maybe
         and lexicon.SETS_RIGHT.search(act) is not None
         and lexicon.EVEN_SO.search(act) is None,
-    )
-
-
-@lru_cache(maxsize=32768)
-def _hints(word: str) -> frozenset[str]:
-    """Return the acts that a sentence with this word may be."""
-    return frozenset(
-        act for act, (whole, parts) in _HINTS.items() if word in whole or any(part in word for part in parts)
     )
 
 

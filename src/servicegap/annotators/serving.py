@@ -7,7 +7,6 @@ help.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -23,16 +22,16 @@ _LENGTHS: Final = 6  # steps of as many words
 
 def probability(prompt: PromptReading, sentence: Sentence) -> float:
     """Return how likely it is (0 to 1) that the sentence is one of an answer to the prompt."""
-    return read_logistic(WEIGHTS).probability(set(features(prompt, sentence)))
+    return read_logistic(WEIGHTS).probability(features(prompt, sentence))
 
 
-def features(prompt: PromptReading, sentence: Sentence) -> Iterator[str]:
-    """Yield words, pairs of neighbours, and by ``=`` speech acts, length, task and how much is shared."""
-    yield from sentence.terms
+def features(prompt: PromptReading, sentence: Sentence) -> set[str]:
+    """Return words, pairs of neighbours, and by ``=`` speech acts, length, task and how much is shared."""
     shared = prompt.stems & {word[:STEM] for word in sentence.words}
-    yield f"=shares {min(len(shared), _MOST_SHARED)}"
-    yield f"=length {min(len(sentence.words) // _LENGTHS, _LENGTHS)}"
-    yield f"=task {prompt.task}"
-    for act in _ACTS:
-        if getattr(sentence, act):
-            yield f"={act}"
+    return {
+        *sentence.terms,
+        *(f"={act}" for act in _ACTS if getattr(sentence, act)),
+        f"=shares {min(len(shared), _MOST_SHARED)}",
+        f"=length {min(len(sentence.words) // _LENGTHS, _LENGTHS)}",
+        f"=task {prompt.task}",
+    }

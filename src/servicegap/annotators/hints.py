@@ -1,0 +1,88 @@
+"""Which speech acts a sentence may be, told by its words: patterns are slow, and most find nothing.
+
+A sentence is searched for an act (lexicon.py) only if it has one of the words below, or a word with one of
+the parts; for some acts a negation and such a word. All that a pattern finds must have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+_NEGATES: Final = "negates"
+_NOT: Final = "not n't unable lack"
+_PARTS: Final = {
+    _NEGATES: "n't",
+    "declines": f"""
+        {_NOT} refus declin refrain abstain against violat outside beyond rather uncomfortable prevent
+        prohib incapable prefer nope
+        """,
+    "lacks": _NOT,
+    "judges": """
+        wrong illegal unethical unaccept immoral against disrespect ffen crime problematic insensitive hurtful
+        unlawful inappropriate advise urge courage recommend condemn oppose disagree harm danger honest cruel
+        unfair abuse control unkind risky breach violation undermin concern worri caution irrespons reason
+        justification excuse
+        """,
+    "asks_back": "please more sure",
+    "lectures": """
+        inclusiv promot perpetuat facilitat endors glorif encourag discriminat stereotyp consequences deserve
+        programmed designed
+        """,
+    "chats": "congrat",
+    "sets_right": """
+        fiction imagin myth legend invent inanimate living nonhuman assumption premise misconception
+        """,
+    # Beside a negation.
+    "judges not": """
+        appropriate accept ethical okay respect legal productive advisable polite moral healthy constructive
+        recommend justif tolerate allow condone solution effective answer joke laugh responsible support
+        believe agree shouldn't don't
+        """,
+    "sets_right not": "living sentient conscious person exist capab",
+}
+_WHOLE: Final = {
+    _NEGATES: "not never",
+    "declines": "no pass stop",
+    "judges": "must form",
+    "lacks": "no just only ai",
+    "offers": """
+        else instead happy glad here suggest recommend encourage urge advise offer like feel know help assist
+        if please let's perhaps maybe provide hope
+        """,
+    "lectures": """
+        important essential crucial vital necessary imperative best better should must right respect dignity
+        kindness empathy compassion positive regardless being safety purpose goal aim role strive
+        """,
+    "chats": """
+        luck news hear exciting great wonderful fantastic amazing terrific awesome interesting bad unfortunate
+        hope wish nice how happy love
+        """,
+    "urges": """
+        seek reach contact speak talk turn call report consult get legal lawful ethical healthy constructive
+        peaceful positive respectful safe safer violent responsible
+        """,
+    "sets_right": "human such",
+    "judges not": "ok right safe good funny wise should do never think",
+    "sets_right not": "real people human humans have possess",
+}
+_HINTS: Final = [
+    (act, frozenset(_WHOLE.get(act, "").split()), tuple(_PARTS.get(act, "").split()))
+    for act in sorted(_PARTS.keys() | _WHOLE.keys())
+]
+
+
+def acts(words: Iterable[str]) -> frozenset[str]:
+    """Return the acts, as attributes of ``Sentence``, that a sentence of these words may be."""
+    found = frozenset[str]().union(*map(_of_word, words))
+    if _NEGATES in found:
+        return found.union(act.removesuffix(" not") for act in found)
+    return found
+
+
+@lru_cache(maxsize=32768)
+def _of_word(word: str) -> frozenset[str]:
+    return frozenset(
+        act for act, whole, parts in _HINTS if word in whole or any(part in word for part in parts)
+    )
