@@ -27,7 +27,12 @@ def test_accents_are_left_out_and_what_cannot_be_cut_is_unknown() -> None:
 
 
 def test_a_string_too_long_for_a_word_is_unknown() -> None:
-    assert SMALL.read_pair("", "c" + "a" * 50)[0] == [0, 1, 2, 1]
+    assert SMALL.read_pair("", "c" + "a" * 50)[0] == [0, 1, 2, 1, 1]
+
+
+@pytest.mark.parametrize("n_words", [0, 1, 2, 300, 301])
+def test_pieces_after_the_start_can_be_read_in_pairs(n_words: int) -> None:
+    assert len(SMALL.read_pair("weed", "pull " * n_words)[0]) % 2 == 1
 
 
 def test_of_a_long_response_beginning_and_end_are_read() -> None:

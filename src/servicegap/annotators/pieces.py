@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 LIST: Final = Path(__file__).with_name("pieces.txt")
-LENGTH: Final = 160  # pieces read of a prompt and its response together
+LENGTH: Final = 225  # pieces read of a prompt and its response together; odd
 _PROMPT_LENGTH: Final = 48
 _END_SHARE: Final = 4  # of a response that is too long, a quarter is its end
 _LONGEST: Final = 40  # letters; longer strings are not words
@@ -47,12 +47,13 @@ class Pieces:
         ----------
         prompt, response : str
             In lower case. The first 48 pieces of the prompt are read; of a response that does not fit beside
-            it in 160 pieces, the beginning and the end.
+            it in 225 pieces, the beginning and the end.
 
         Returns
         -------
         numbers : list of int
-            At most 160: the start, the prompt, a break, the response, a break.
+            At most 225: the start, the prompt, a break, the response, a break, and one more break where
+            their number would be even, since after the start they are read in pairs.
         n_prompt : int
             How many of them are the start, the prompt and the first break.
         """
@@ -64,7 +65,8 @@ class Pieces:
         if len(said) > room:
             said = said[: room - tail] + self._read(words[-tail:])[-tail:]
         start, pause = self._numbers[START], self._numbers[BREAK]
-        return [start, *asked, pause, *said, pause], len(asked) + 2
+        breaks = [pause] * (1 + (len(asked) + len(said)) % 2)
+        return [start, *asked, pause, *said, *breaks], len(asked) + 2
 
     def numbers_in(self, text: str) -> set[int]:
         """Return the numbers of all pieces that a text in lower case has."""
