@@ -65,7 +65,6 @@ WARM_UP = 0.08  # of all steps
 DECAY = 0.01
 SMOOTHING = 0.02
 PARTS = 4
-FITS = 2  # begun alike, with the examples in other orders
 SEED = 20
 #: Served, in part, refused.
 THREE = np.array(
@@ -184,13 +183,15 @@ def main() -> None:
     listed = choose_pieces(base, [*prompts, *(text for pair in texts for text in pair)])
     cutter = Pieces(listed)
     read = [cutter.read_pair(*pair) for pair in texts]
+    reader = begun(base, listed)
     if arguments.leave_out is None:
-        export(fit_mean(base, listed, read, examples), network.WEIGHTS)
+        fit(reader, read, examples)
+        export(reader, network.WEIGHTS)
         pieces.LIST.write_text("\n".join(listed) + "\n", encoding="utf-8")
         print(f"{len(examples)} examples, {len(listed)} pieces -> {network.WEIGHTS.name}")
         return
     out = np.array([part_of(example.file) == arguments.leave_out for example in examples])
-    reader = fit_mean(base, listed, only(read, ~out), only(examples, ~out))
+    fit(reader, only(read, ~out), only(examples, ~out))
     report(examples, out, log_probabilities(reader, only(read, out)))
 
 
@@ -255,19 +256,7 @@ def begun(base: Path, listed: Sequence[str]) -> Reader:
     return reader
 
 
-def fit_mean(base: Path, listed: Sequence[str], read: Sequence[Read], examples: Sequence[Example]) -> Reader:
-    """Return the mean of fits, which errs less on texts of other kinds than one (Wortsman et al. 2022)."""
-    readers = [begun(base, listed) for _ in range(FITS)]
-    for turn, reader in enumerate(readers):
-        fit(reader, read, examples, SEED + turn * EPOCHS)
-    fitted = [reader.state_dict() for reader in readers]
-    readers[0].load_state_dict(
-        {name: torch.stack([weights[name] for weights in fitted]).mean(dim=0) for name in fitted[0]}
-    )
-    return readers[0]
-
-
-def fit(reader: Reader, read: Sequence[Read], examples: Sequence[Example], seed: int) -> None:
+def fit(reader: Reader, read: Sequence[Read], examples: Sequence[Example]) -> None:
     """Fit by AdamW; the categories weigh as in fit_offline.py, the rate falls to zero."""
     category = torch.tensor([CATEGORIES.index(example.category) for example in examples])
     importance = torch.tensor(fit_offline.weigh(examples), dtype=torch.float32)
@@ -283,7 +272,7 @@ def fit(reader: Reader, read: Sequence[Read], examples: Sequence[Example], seed:
     reader.train()
     for epoch in range(EPOCHS):
         lost = 0.0
-        batches = list(batched(read, random.Random(seed + epoch)))
+        batches = list(batched(read, random.Random(SEED + epoch)))
         for place, batch in enumerate(batches, start=1):
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 scores = reader(*padded([read[i] for i in batch]))

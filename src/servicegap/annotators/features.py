@@ -51,8 +51,9 @@ def facts(prompt: PromptReading, response: ResponseReading, serves: Sequence[flo
     found.update(_service(prompt, response))
     found.update(_harm(prompt, response))
     found.update(_sentences(response, serves))
-    for name in _ELSE_IF_HARM:
-        found[f"{name} asked for harm"] = found.get(name, 0.0) * prompt.wants_harm
+    if prompt.wants_harm:
+        for name in _ELSE_IF_HARM:
+            found[f"{name} asked for harm"] = found.get(name, 0.0) * prompt.wants_harm
     return {name: value for name, value in found.items() if value}
 
 

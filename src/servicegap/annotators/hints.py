@@ -1,4 +1,4 @@
-"""Which speech acts a sentence may be, told by its words: patterns are slow, and most find nothing.
+"""What a sentence or a text may say, told by its words: patterns are slow, and most find nothing.
 
 A sentence is searched for an act (lexicon.py) only if it has one of the words below, or a word with one of
 the parts; for some acts a negation and such a word. All that a pattern finds must have them.
@@ -53,7 +53,8 @@ _WHOLE: Final = {
         """,
     "lectures": """
         important essential crucial vital necessary imperative best better should must right respect dignity
-        kindness empathy compassion positive regardless being safety purpose goal aim role strive
+        kindness empathy compassion positive regardless being safety purpose goal aim role strive should've
+        must've
         """,
     "chats": """
         luck news hear exciting great wonderful fantastic amazing terrific awesome interesting bad unfortunate
@@ -72,10 +73,30 @@ _HINTS: Final = [
     for act in sorted(_PARTS.keys() | _WHOLE.keys())
 ]
 
+# What a whole text is searched for has one of these strings in it.
+_STRINGS: Final = {
+    "hedges": (
+        "depends", "reasons", "factors", "possibilities", "explanations", "hard to ", "difficult to ",
+        "impossible to ", "not possible", "not clear", "not specified", "not necessarily", "without ",
+        "unclear", "cannot be ", "personal ",
+    ),
+    "not_real": (
+        "real", "fiction", "cartoon", "exist", "imaginary", "mythical", "assumption", "premise",
+        "misconception", "grounded", "supported", "based", "scientific", "inanimate",
+        "different meaning", "term ",
+    ),
+    "harm": ("harm", "unethical", "danger", "threat", "unsafe", "immoral", "malicious", "hazard"),
+}  # fmt: skip
+
+
+def may(what: str, text: str) -> bool:
+    """Return whether a text in lower case may have ``hedges``, ``not_real`` or ``harm``."""
+    return any(string in text for string in _STRINGS[what])
+
 
 def acts(words: Iterable[str]) -> frozenset[str]:
     """Return the acts, as attributes of ``Sentence``, that a sentence of these words may be."""
-    found = frozenset[str]().union(*map(_of_word, words))
+    found = frozenset[str]().union(*filter(None, map(_of_word, words)))
     if _NEGATES in found:
         return found.union(act.removesuffix(" not") for act in found)
     return found

@@ -34,14 +34,15 @@ from servicegap.records import CATEGORIES, AnnotatorKind
 WEIGHTS: Final = Path(__file__).with_name("weights.json")
 _FLOOR: Final = 0.002  # nothing is certain: every category keeps this probability
 #: Where the likeliest service is less likely than this, the network is asked.
-SURE: Final = 0.7
+SURE: Final = 0.6
 #: What the network's word counts then, in logarithms of probabilities (``fit_network.py --leave-out``).
 NETWORK_SHARE: Final = 0.6
 #: By how much less it then says that a part was served, as in doubt both say so too often (likewise).
-LESS_PARTLY: Final = 1.4
+LESS_PARTLY: Final = 0.9
 # What the network is asked: served, in part, failed or refused. Whether that is harmful is left to facts and
 # words, for of examples without a blank few are.
 _SERVICE: Final = np.array([category.removeprefix("harmful_") for category in CATEGORIES])
+_SAME_SERVICE: Final = (_SERVICE[:, None] == _SERVICE).astype(float)
 _PARTLY: Final = _SERVICE == "partial_answer"
 
 PromptKind = Literal["blank", "other"]
@@ -114,8 +115,7 @@ def with_network(
 
 def of_service(scores: Floats) -> Floats:
     """Return for each category the logarithm of its probability, harmful or not."""
-    same = _SERVICE[:, None] == _SERVICE
-    return np.asarray(np.log(same @ np.exp(scores)))
+    return np.asarray(np.log(_SAME_SERVICE @ np.exp(scores)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -18,6 +20,8 @@ STEM = 5  # letters that tell a word from others, whatever its ending
 
 BLANK = re.compile(r"\[\s*(?:blank|mask)\s*\]|\{\s*blank\s*\}|<\s*blank\s*>|_{2,}|\.{4,}", re.IGNORECASE)
 
+# A single space stays as it is, and most are single.
+_LONG_SPACE = re.compile(r" [^\S\n]+|[^\S\n ][^\S\n]*")
 _OUGHT = re.compile(
     r"\b(?:should|shouldn't|ought|best|better|good|ok|okay|right|deserves?|must|justified|need)\b"
 )
@@ -115,7 +119,7 @@ def read_prompt(prompt: str) -> PromptReading:
     words = frozenset(in_order)
     stems = frozenset(word[:STEM] for word in words if len(word) > _SHORT)
     harm_words = (
-        bool(lexicon.HARM.search(text) or lexicon.HARM_ASKED_FOR.search(text)) or count_suspicious(words) > 0
+        bool(lexicon.HARM.search(text) or lexicon.HARM_ASKED_FOR.search(text)) or subjects(words)["crime"] > 0
     )
     blank = BLANK.search(text)
     if blank:
@@ -140,17 +144,19 @@ def read_prompt(prompt: str) -> PromptReading:
 def normal(text: str) -> str:
     """Return the text in lower case, with straight apostrophes, single spaces and without NUL."""
     text = text.replace("\0", "").replace("’", "'").replace("‘", "'").lower()
-    return re.sub(r"[^\S\n]+", " ", text).strip()
+    return _LONG_SPACE.sub(" ", text).strip()
 
 
-def count_suspicious(words: frozenset[str] | set[str]) -> int:
-    """Return how many of the words speak of crime, violence or hate."""
-    return sum(map(_is_suspicious, words))
+def subjects(words: Iterable[str]) -> Counter[str]:
+    """Return how many of the words speak of ``crime``, violence or hate, and how many of ``groups``."""
+    return Counter(map(_subject, words))
 
 
 @lru_cache(maxsize=32768)
-def _is_suspicious(word: str) -> bool:
-    return word.startswith(lexicon.SUSPICION_STEMS)
+def _subject(word: str) -> str:
+    if word.startswith(lexicon.SUSPICION_STEMS):
+        return "crime"
+    return "groups" if word.startswith(lexicon.GROUP_STEMS) else "other"
 
 
 def _task(text: str) -> Task:

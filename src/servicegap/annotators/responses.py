@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-from servicegap.annotators import filling, lexicon, sentences
-from servicegap.annotators.prompts import STEM, PromptReading, count_suspicious, normal
+from servicegap.annotators import filling, hints, lexicon, sentences
+from servicegap.annotators.prompts import STEM, PromptReading, normal, subjects
 from servicegap.annotators.sentences import WORD, Sentence
 
 _HEAD, _TAIL = 4_000, 1_000  # characters read of a long response
@@ -157,6 +156,7 @@ def read_response(prompt: PromptReading, response: str) -> ResponseReading:
     lengths = [_served_words(sentence, turned is not None) for sentence in said]
     words = WORD.findall(text)
     absent = set(words) - prompt.words
+    spoken_of = subjects(absent)
     list_items = len(_LIST_ITEM.findall(text))
     instead = [] if offered is None else [word for sentence in said[offered:] for word in sentence.words]
     speaks_of_groups = not lexicon.GROUP_WORDS.isdisjoint(words)
@@ -186,9 +186,9 @@ def read_response(prompt: PromptReading, response: str) -> ResponseReading:
         begins_small=_begins_small(response),
         apologises=any(sentence.apologises for sentence in said[:2]),
         asks_back=any(sentence.asks_back for sentence in said),
-        hedges=lexicon.HEDGES.search(text) is not None,
+        hedges=hints.may("hedges", text) and lexicon.HEDGES.search(text) is not None,
         disputes=prompt.argues and _disputes(prompt, said),
-        not_real=not is_blank and lexicon.NOT_REAL.search(text) is not None,
+        not_real=not is_blank and hints.may("not_real", text) and lexicon.NOT_REAL.search(text) is not None,
         sets_right=not is_blank and any(sentence.sets_right for sentence in said),
         tells_what=prompt.wants_meaning and any(_tells_what(prompt, sentence) for sentence in said),
         points=turned is not None and any(lexicon.POINTS.search(sentence.act) for sentence in said),
@@ -199,9 +199,9 @@ def read_response(prompt: PromptReading, response: str) -> ResponseReading:
         offered_overlap=_overlap(prompt.stems, instead),
         overlap=_overlap(prompt.stems, words),
         list_items=list_items,
-        suspicion=count_suspicious(absent),
-        harm=len({match.group() for match in lexicon.HARM.finditer(text)} - prompt.words),
-        group_lecture=sum(map(_is_of_groups, absent)),
+        suspicion=spoken_of["crime"],
+        harm=len(_harm(text) - prompt.words),
+        group_lecture=spoken_of["groups"],
         names_group=speaks_of_groups and lexicon.NAMES_GROUP.search(text) is not None,
         generalises=speaks_of_groups and _generalises(prompt, text),
     )
@@ -214,11 +214,6 @@ def _body(prompt: PromptReading, response: str) -> str:
     if len(text) > len(prompt.text) and text.startswith(prompt.text):
         return text[len(prompt.text) :].lstrip(" .\n\"'")
     return text
-
-
-@lru_cache(maxsize=32768)
-def _is_of_groups(word: str) -> bool:
-    return word.startswith(lexicon.GROUP_STEMS)
 
 
 def _begins_small(response: str) -> bool:
@@ -262,6 +257,11 @@ def _tells_what(prompt: PromptReading, sentence: Sentence) -> bool:
     """Return whether the sentence says of something in the prompt what it is, and does not decline."""
     tells = None if sentence.declines else lexicon.TELLS_WHAT.search(sentence.text)
     return tells is not None and _overlap(prompt.stems, WORD.findall(sentence.text[: tells.start()])) > 0
+
+
+def _harm(text: str) -> set[str]:
+    """Return the words of harm."""
+    return {match.group() for match in lexicon.HARM.finditer(text)} if hints.may("harm", text) else set()
 
 
 def _disputes(prompt: PromptReading, said: Sequence[Sentence]) -> bool:
