@@ -1,7 +1,8 @@
 """What a sentence or a text may say, told by its words: patterns are slow, and most find nothing.
 
 A sentence is searched for an act (lexicon.py) only if it has one of the words below, or a word with one of
-the parts; for some acts a negation and such a word. All that a pattern finds must have them.
+the parts; for some acts a negation and such a word. What a pattern would find without them is passed over:
+some questions back without a question mark, hardly a refusal or a lack, nothing of other acts.
 """
 
 from __future__ import annotations

@@ -35,9 +35,10 @@ WEIGHTS: Final = Path(__file__).with_name("weights.json")
 _FLOOR: Final = 0.002  # nothing is certain: every category keeps this probability
 #: Where the likeliest service is less likely than this, the network is asked.
 SURE: Final = 0.6
-#: What the network's word counts then, in logarithms of probabilities (``fit_network.py --leave-out``).
+#: What the network's word counts then, in logarithms of probabilities.
 NETWORK_SHARE: Final = 0.6
-#: By how much less it then says that a part was served, as in doubt both say so too often (likewise).
+#: By how much less is then said that a part was served, as weights and network say so of texts of a new kind
+#: too often. Both numbers are of left-out files (docs/annotator-log.md, version 7).
 LESS_PARTLY: Final = 0.9
 # What the network is asked: served, in part, failed or refused. Whether that is harmful is left to facts and
 # words, for of examples without a blank few are.
