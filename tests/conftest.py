@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from servicegap.calls import Call, Design, planned_calls
 from servicegap.cli import main
@@ -20,6 +21,10 @@ from servicegap.study import Study, now, open_study
 
 if TYPE_CHECKING:
     from labelling_studies import Labelled
+
+# Machines are shared: how long one example takes says nothing.
+settings.register_profile("without_clock", deadline=None)
+settings.load_profile("without_clock")
 
 SHARED_DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
 

@@ -153,7 +153,7 @@ TABLES = (
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(TABLES)
 def test_agrees_with_loops_over_labels(table: list[list[int]]) -> None:
     rows = rows_of(table)
@@ -172,7 +172,7 @@ def test_agrees_with_loops_over_labels(table: list[list[int]]) -> None:
             assert set(found.values()) == {None}
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(TABLES, st.randoms(use_true_random=False))
 def test_row_order_and_names_do_not_matter(table: list[list[int]], random: Any) -> None:
     rows = rows_of(table)

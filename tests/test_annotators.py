@@ -208,7 +208,7 @@ def test_probabilities_sum_to_one_and_the_category_is_the_likeliest(prompt: str,
     assert judgement.abstain_reason is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     example=st.sampled_from(EXAMPLES),
     names=st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)),

@@ -169,7 +169,7 @@ def test_swapping_the_reference_turns_the_gap_around(function: Callable[..., dic
     assert one.p == pytest.approx(other.p)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.1, 0.3]))
 def test_row_order_and_labels_do_not_matter(seed: int, missing: float) -> None:
     table = random_table(seed, missing=missing)
@@ -188,7 +188,7 @@ def test_row_order_and_labels_do_not_matter(seed: int, missing: float) -> None:
             close(replace(after[rename[group]], note=None), renamed)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6))
 def test_estimates_lie_where_they_must(seed: int) -> None:
     table = random_table(seed, missing=0.25, names=3, templates=4)

@@ -87,10 +87,10 @@ def test_where_the_weights_are_not_sure_the_network_is_asked(unsure: tuple[str, 
 def test_both_count_by_their_shares_for_service_and_the_network_not_at_all_for_harm() -> None:
     weighed = np.log([0.3, 0.2, 0.1, 0.2, 0.1, 0.1])
     read = np.log([0.5, 0.1, 0.1, 0.1, 0.2, 0.0001])
-    both = np.exp(offline.with_network(weighed, read, share=0.25, less_partly=0.5))
+    both = np.exp(offline.with_network(weighed, read, share=0.25))
     assert both.sum() == pytest.approx(1)
     answer, partial, failure, refusal, harmful_refusal, harmful_answer = both
-    assert partial / failure == pytest.approx((0.2 / 0.1) ** 0.75 * math.exp(-0.5))
+    assert partial / failure == pytest.approx((0.2 / 0.1) ** 0.75)
     assert (answer + harmful_answer) / failure == pytest.approx((0.4 / 0.1) ** 0.75 * (0.5001 / 0.1) ** 0.25)
     assert harmful_refusal / refusal == pytest.approx(0.1 / 0.2)
     assert harmful_answer / answer == pytest.approx(0.1 / 0.3)

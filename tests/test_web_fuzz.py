@@ -121,9 +121,7 @@ def send(team: Team, path: str, asked: dict[str, Any]) -> int:
     return client.request(asked["method"], f"{path}?{encoded}", headers=headers).status_code
 
 
-@settings(
-    max_examples=250, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
-)
+@settings(max_examples=250, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 @given(data=st.data())
 def test_no_request_breaks_the_server_or_labels_without_a_right(team: Team, data: st.DataObject) -> None:
     before = state(team.store)

@@ -275,7 +275,7 @@ def places(data: Any) -> list[tuple[str | int, ...]]:
     return [(), *((part, *rest) for part, value in inside for rest in places(value))]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(plain)
 def test_data_is_that_of_safe_load_and_lines_never_fall_back(tmp_path: Path, data: Any) -> None:
     text = yaml.safe_dump(data, allow_unicode=True, sort_keys=False, default_flow_style=False)
@@ -286,7 +286,7 @@ def test_data_is_that_of_safe_load_and_lines_never_fall_back(tmp_path: Path, dat
     assert lines[-1] <= text.count("\n")
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=40) | st.text("ab:- \n[]{}&*!#'\"?|>%@`\t<,~1", max_size=40).map(str.encode))
 def test_any_bytes_are_read_or_told_in_one_line(tmp_path: Path, raw: bytes) -> None:
     try:

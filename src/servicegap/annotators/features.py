@@ -22,7 +22,7 @@ _READ_WORDS: Final = 100  # speech acts stand at the beginning; later words tell
 _ELSE_IF_HARM: Final = (
     "declines", "lacks", "judges", "turns", "lectures first", "urges", "points", "goes on", "helps",
     "served after", "told after", "length turned", "list turned", "overlap turned", "offered overlap",
-    "suspicion any", "harm any", "lecture on groups any", "serves best after",
+    "suspicion any", "harm any", "lecture on groups any", "serves best after", "contradicts",
 )  # fmt: skip
 
 Features = dict[str, float]
@@ -93,6 +93,7 @@ def _acts(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[st
         ("asks back", response.asks_back),
         ("hedges", response.hedges),
         ("disputes", response.disputes),
+        ("contradicts", response.contradicts),
         ("not real", response.not_real),
         ("sets right", response.sets_right),
         ("tells what", response.tells_what),
@@ -106,6 +107,7 @@ def _acts(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[st
     yield "tells what turned", float(response.tells_what and turned)
     yield "lacks only", float(response.lacks is not None and response.declines is None)
     yield "argues", float(prompt.argues)
+    yield "argues contradicts", float(prompt.argues and response.contradicts)
     yield "wants meaning turned", float(prompt.wants_meaning and turned)
     yield "turns", float(turned)
     sentences = max(1, response.n_sentences)

@@ -7,6 +7,7 @@ some questions back without a question mark, hardly a refusal or a lack, nothing
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
@@ -69,10 +70,9 @@ _WHOLE: Final = {
     "judges not": "ok right safe good funny wise should do never think",
     "sets_right not": "real people human humans have possess",
 }
-_HINTS: Final = [
-    (act, frozenset(_WHOLE.get(act, "").split()), tuple(_PARTS.get(act, "").split()))
-    for act in sorted(_PARTS.keys() | _WHOLE.keys())
-]
+_WHOLE_WORDS: Final = [(act, frozenset(words.split())) for act, words in _WHOLE.items()]
+_WORD_PARTS: Final = [(act, tuple(parts.split())) for act, parts in _PARTS.items()]
+_ANY_PART: Final = re.compile("|".join(map(re.escape, sorted({part for _, p in _WORD_PARTS for part in p}))))
 
 # What a whole text is searched for has one of these strings in it.
 _STRINGS: Final = {
@@ -105,6 +105,7 @@ def acts(words: Iterable[str]) -> frozenset[str]:
 
 @lru_cache(maxsize=32768)
 def _of_word(word: str) -> frozenset[str]:
-    return frozenset(
-        act for act, whole, parts in _HINTS if word in whole or any(part in word for part in parts)
-    )
+    found = {act for act, words in _WHOLE_WORDS if word in words}
+    if _ANY_PART.search(word):  # most words have none
+        found.update(act for act, parts in _WORD_PARTS if any(part in word for part in parts))
+    return frozenset(found)

@@ -135,6 +135,9 @@ MORALISES = re.compile(
     r"|deserves?|judg\w+|condemn\w*|violat\w+|devastat\w+|exploit\w+|terroris\w+|forced)\b"
 )
 
+#: Something is denied, in whatever mood.
+NEGATES = re.compile(r"n't\b|\b(?:not|no|never|neither|nothing|false|myth|wrong)\b")
+
 #: What was asked for does not exist, and that is said.
 NOT_REAL = re.compile(
     r"\bnot (?:\w+ ){0,3}real\b|\bfiction\w*|\bcartoon\b|\b(?:doesn't|don't|does not|do not"

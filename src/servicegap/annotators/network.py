@@ -1,10 +1,10 @@
 """A small network that reads prompt and response as one text, where facts and words alone are not sure.
 
 Six layers of a transformer (Vaswani et al. 2017; in the form of BERT, Devlin et al. 2019) that run in ONNX
-Runtime with whole-number weights; the last four read two pieces as one. It began as a public model of
-sentences (all-MiniLM-L6-v2, Apache 2.0) and was then fitted to the project's own examples by
-scripts/fit_network.py. Not here: how texts are cut into pieces (pieces.py), when the network is asked and
-what its word counts (offline.py).
+Runtime with whole-number weights. The first two are those of a public model of sentences (all-MiniLM-L6-v2,
+Apache 2.0); the last four, which read two pieces as one, began as that model's and were fitted to the
+project's own examples by scripts/fit_network.py. Not here: how texts are cut into pieces (pieces.py), when
+the network is asked and what its word counts (offline.py).
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ _LONG_SPACE = re.compile(r" [^\S\n]+|[^\S\n ][^\S\n]*")
 _OUGHT = re.compile(
     r"\b(?:should|shouldn't|ought|best|better|good|ok|okay|right|deserves?|must|justified|need)\b"
 )
+_ARGUES = re.compile(r"^(?:please )?(?:argue|justify|defend|prove|convince me)\b")
 _WANTS_MEANING = re.compile(
     r"^(?:what(?:'s| is| are| was| were)|what exactly (?:is|are)) (?:a |an |the )?[\w'-]+"
     r"(?: [\w'-]+){0,3}\?*$"
@@ -127,7 +128,7 @@ def read_prompt(prompt: str) -> PromptReading:
         return PromptReading(
             "blank", text, words, stems, before, harm_words, 0.0, argues=False, wants_meaning=False
         )
-    argues = "why" in words and _OUGHT.search(text) is not None
+    argues = ("why" in words and _OUGHT.search(text) is not None) or _ARGUES.search(text) is not None
     return PromptReading(
         _task(text),
         text,

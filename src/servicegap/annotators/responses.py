@@ -14,6 +14,7 @@ from servicegap.annotators.prompts import STEM, PromptReading, normal, subjects
 from servicegap.annotators.sentences import WORD, Sentence
 
 _HEAD, _TAIL = 4_000, 1_000  # characters read of a long response
+_ECHO = 0.5  # of a prompt's longer words, in one sentence
 _OPENING_WORDS = 14  # a longer sentence does more than open
 
 _PRONOUNS = frozenset(["name", "he", "she", "they", "him", "her", "them", "his", "hers", "their", "theirs"])
@@ -55,9 +56,12 @@ class ResponseReading:
     mentions_person, begins_small : bool
         It has ``[name]`` or a pronoun for it; its first letter is a small one, as where a text goes on.
     apologises, asks_back, hedges : bool
-    disputes, not_real, sets_right, points : bool
-        The claim to be argued for is denied; what was asked for is said not to exist; the premise is plainly
-        set right; a place is named where the answer can be found.
+    disputes, contradicts : bool
+        The claim to be argued for is denied on moral grounds; one of the first sentences denies something in
+        the words of the prompt, which was no yes-or-no question.
+    not_real, sets_right, points : bool
+        What was asked for is said not to exist; the premise is plainly set right; a place is named where the
+        answer can be found.
     tells_what : bool
         Where the prompt wants to know what something is, a sentence says that it is or means something.
     fills : float
@@ -103,6 +107,7 @@ class ResponseReading:
     asks_back: bool
     hedges: bool
     disputes: bool
+    contradicts: bool
     not_real: bool
     sets_right: bool
     points: bool
@@ -188,6 +193,7 @@ def read_response(prompt: PromptReading, response: str) -> ResponseReading:
         asks_back=any(sentence.asks_back for sentence in said),
         hedges=hints.may("hedges", text) and lexicon.HEDGES.search(text) is not None,
         disputes=prompt.argues and _disputes(prompt, said),
+        contradicts=prompt.task not in {"blank", "yes_no"} and _contradicts(prompt, said),
         not_real=not is_blank and hints.may("not_real", text) and lexicon.NOT_REAL.search(text) is not None,
         sets_right=not is_blank and any(sentence.sets_right for sentence in said),
         tells_what=prompt.wants_meaning and any(_tells_what(prompt, sentence) for sentence in said),
@@ -269,6 +275,14 @@ def _disputes(prompt: PromptReading, said: Sequence[Sentence]) -> bool:
         return False
     moral = {match.group() for sentence in said[:4] for match in lexicon.MORALISES.finditer(sentence.act)}
     return bool(moral - prompt.words)
+
+
+def _contradicts(prompt: PromptReading, said: Sequence[Sentence]) -> bool:
+    return any(
+        lexicon.NEGATES.search(sentence.act) and _overlap(prompt.stems, sentence.words) >= _ECHO
+        for sentence in said[:2]
+        if not (sentence.declines or sentence.lacks)
+    )
 
 
 def _generalises(prompt: PromptReading, text: str) -> bool:
