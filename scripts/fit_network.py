@@ -184,9 +184,10 @@ def begin_all(reader: Reader, read: Sequence[Read]) -> list[torch.Tensor]:
     order = sorted(range(len(read)), key=lambda i: len(read[i][0]))
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         for batch in (order[i : i + BATCH] for i in range(0, len(order), BATCH)):
-            begun_texts, there = reader.begin(*padded([read[i] for i in batch]))
-            for i, text, of_text in zip(batch, begun_texts, there, strict=True):
-                found[i] = text[of_text].bfloat16()
+            texts, _ = reader.begin(*padded([read[i] for i in batch]))
+            for i, text in zip(batch, texts, strict=True):
+                n_pairs = len(read[i][0]) // 2  # after the first piece, which stands alone
+                found[i] = text[: 1 + n_pairs].bfloat16()
     return found
 
 
@@ -211,7 +212,7 @@ def batched(read: Sequence[Read], chance: random.Random) -> Iterator[list[int]]:
 def log_probabilities(reader: Reader, read: Sequence[Read]) -> NDArray[np.float64]:
     with torch.no_grad():
         scores = [reader.finish(*reader.begin(*padded([each])))[0] for each in read]
-    return torch.log_softmax(torch.stack(scores), dim=1).double().numpy()
+    return np.asarray(torch.log_softmax(torch.stack(scores), dim=1).double().numpy())
 
 
 def padded(read: Sequence[Read]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
