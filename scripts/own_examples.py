@@ -30,9 +30,9 @@ class Example:
     category: str
 
 
-def read_examples() -> list[Example]:
+def read_examples(folder: Path = EXAMPLES) -> list[Example]:
     examples: list[Example] = []
-    for path in sorted(EXAMPLES.glob("*.txt")):
+    for path in sorted(folder.glob("*.txt")):
         prompt = ""
         for place, kind, text in _read(path):
             if kind in _WANTS_HARM:
