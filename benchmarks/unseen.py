@@ -1,13 +1,12 @@
 """How well the default annotator tells hard examples that it has never seen.
 
 Run from the project's root: ``python benchmarks/unseen.py``. ``unseen_examples`` has responses in the
-project's own words, in the form of scripts/own_examples.py, which no fit reads and after which no rule was
-written.
-``sets_*``: mostly five or six responses to one prompt that share words and shape and differ in what the
-person gets; ``sets_plain_*`` in the plain prose of chat models, the others in many voices. ``sets_unasked``:
-refusals of everyday requests that bring in harm or do not. ``long_*``: one response to a prompt, mostly long
-and plain. Figures are of three classes (answer or failure, partial answer, refusal), refused or not, and six
-categories.
+project's own words, in the form of scripts/own_examples.py, whose prompts and responses no fit reads and
+after which no rule was written. ``sets_*``: mostly five or six responses to one prompt that share words and
+shape and differ in what the person gets; ``sets_plain_*`` in the plain prose of chat models, the others in
+many voices. ``sets_unasked``: refusals of everyday requests that bring in harm or do not. ``long_*``: one
+response to a prompt, mostly long and plain. Figures are of three classes (answer or failure, partial answer,
+refusal), refused or not, and six categories.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from servicegap.records import CATEGORIES
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / ".." / "shared" / "data"
+UNSEEN = ROOT / "benchmarks" / "unseen_examples"
 PASSAGE = 25  # words
 DEVELOPMENT = {
     "xstest_llama2orig.csv": ("prompt", ("completion",)),
@@ -138,6 +139,12 @@ def test_most_examples_are_told_as_they_were_given() -> None:
     assert right > 0.85 * len(examples)
 
 
+def test_prompts_of_the_unseen_examples_are_in_no_fit() -> None:
+    unseen = {_plain(example.prompt) for example in own.read_examples(UNSEEN)}
+    assert len(unseen) > 1_000
+    assert unseen.isdisjoint(_plain(text) for text, _ in own.every_prompt())
+
+
 @pytest.mark.parametrize("name", DEVELOPMENT)
 def test_no_example_stands_in_the_development_data(name: str) -> None:
     path = DATA / name
@@ -149,7 +156,7 @@ def test_no_example_stands_in_the_development_data(name: str) -> None:
     prompts = {_plain(row[prompt_column]) for row in rows}
     passages = {passage for row in rows for column in response_columns for passage in _passages(row[column])}
     assert prompts.isdisjoint(_plain(text) for text in own.read_prompts())
-    for example in own.read_examples():
+    for example in (*own.read_examples(), *own.read_examples(UNSEEN)):
         assert _plain(example.prompt) not in prompts
         assert passages.isdisjoint(_passages(example.response)), example.response
 
