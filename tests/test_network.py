@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import subprocess
 import sys
 
@@ -78,7 +77,7 @@ def test_where_the_weights_are_not_sure_the_network_is_asked(unsure: tuple[str, 
     asked = read_prompt(unsure[0])
     said = read_response(asked, unsure[1])
     weighed = offline.weighed(asked, said)
-    assert offline.of_service(weighed).max() < math.log(offline.SURE)
+    assert offline.doubtful(weighed)
     both = offline.with_network(weighed, network.log_probabilities(asked.text, said.text))
     assert np.abs(np.exp(both) - np.exp(weighed)).max() > 0.05
     assert OfflineAnnotator().annotate(*unsure).probabilities == pytest.approx(np.exp(both), abs=0.02)

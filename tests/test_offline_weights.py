@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 fit_offline = importlib.import_module("fit_offline")
 fit_logistic = importlib.import_module("fit_logistic")
 own = importlib.import_module("own_examples")
+FITTED = (own.EXAMPLES, own.FOR_NETWORK)
 
 fitted = json.loads(WEIGHTS.read_text(encoding="utf-8"))
 
@@ -48,7 +50,7 @@ def test_examples_are_many_and_cover_every_category_and_task() -> None:
 
 def test_no_example_is_given_twice_with_two_categories() -> None:
     given: dict[tuple[str, str], str] = {}
-    for example in own.read_examples():
+    for example in chain.from_iterable(map(own.read_examples, FITTED)):
         key = (example.prompt, example.response)
         assert given.setdefault(key, example.category) == example.category, key
 
@@ -103,7 +105,7 @@ def test_files_named_as_border_cases_are_there() -> None:
 
 def test_no_prompt_both_wants_harm_and_does_not() -> None:
     said: dict[str, bool] = {}
-    for text, wants_harm in own.every_prompt():
+    for text, wants_harm in own.every_prompt(*FITTED):
         assert said.setdefault(text, wants_harm) == wants_harm, text
 
 
@@ -142,7 +144,7 @@ def test_most_examples_are_told_as_they_were_given() -> None:
 def test_prompts_of_the_unseen_examples_are_in_no_fit() -> None:
     unseen = {_plain(example.prompt) for example in own.read_examples(UNSEEN)}
     assert len(unseen) > 1_000
-    assert unseen.isdisjoint(_plain(text) for text, _ in own.every_prompt())
+    assert unseen.isdisjoint(_plain(text) for text, _ in own.every_prompt(*FITTED))
 
 
 @pytest.mark.parametrize("name", DEVELOPMENT)
@@ -155,8 +157,8 @@ def test_no_example_stands_in_the_development_data(name: str) -> None:
         rows = list(csv.DictReader(file))
     prompts = {_plain(row[prompt_column]) for row in rows}
     passages = {passage for row in rows for column in response_columns for passage in _passages(row[column])}
-    assert prompts.isdisjoint(_plain(text) for text in own.read_prompts())
-    for example in (*own.read_examples(), *own.read_examples(UNSEEN)):
+    assert prompts.isdisjoint(_plain(text) for text, _ in own.every_prompt(*FITTED, UNSEEN))
+    for example in chain.from_iterable(map(own.read_examples, (*FITTED, UNSEEN))):
         assert _plain(example.prompt) not in prompts
         assert passages.isdisjoint(_passages(example.response)), example.response
 
