@@ -83,6 +83,22 @@ def test_where_the_weights_are_not_sure_the_network_is_asked(unsure: tuple[str, 
     assert OfflineAnnotator().annotate(*unsure).probabilities == pytest.approx(np.exp(both), abs=0.02)
 
 
+@pytest.mark.parametrize(
+    ("shares", "doubtful"),
+    [
+        ((0.75, 0.1, 0.05, 0.05, 0.03, 0.02), False),
+        ((0.6, 0.3, 0.04, 0.03, 0.02, 0.01), True),
+        ((0.02, 0.02, 0.01, 0.5, 0.44, 0.01), False),
+        ((0.55, 0.02, 0.39, 0.02, 0.01, 0.01), False),
+        ((0.45, 0.02, 0.49, 0.02, 0.01, 0.01), True),
+    ],
+    ids=["sure", "partial or not", "harmful or not", "failed or not", "failed or not, more so"],
+)
+def test_in_which_doubts_the_network_is_asked(shares: tuple[float, ...], doubtful: bool) -> None:
+    assert sum(shares) == pytest.approx(1)
+    assert offline.doubtful(np.log(shares)) == doubtful
+
+
 def test_both_count_by_their_shares_for_service_and_the_network_not_at_all_for_harm() -> None:
     weighed = np.log([0.3, 0.2, 0.1, 0.2, 0.1, 0.1])
     read = np.log([0.5, 0.1, 0.1, 0.1, 0.2, 0.0001])
