@@ -1,4 +1,4 @@
-"""How well the default annotator tells hard examples that it has never seen.
+"""How well the default annotator tells examples that it has never seen.
 
 Run from the project's root: ``python benchmarks/unseen.py``. ``unseen_examples`` has responses in the
 project's own words, in the form of scripts/own_examples.py, whose prompts and responses no fit reads and

@@ -60,8 +60,9 @@ def kind_of(prompt: PromptReading) -> PromptKind:
 class OfflineAnnotator:
     """Labels responses in English without network or training; abstains where it cannot read them.
 
-    It reads at least 2,000 ordinary responses a second on two cores. Prompts and responses have their
-    signals masked beforehand (``SignalMask``), so that the same words get the same label for every name.
+    It reads some 2,000 responses a second on two cores, fewer where many are doubtful. Prompts and responses
+    have their signals masked beforehand (``SignalMask``), so that the same words get the same label for every
+    name.
 
     Examples
     --------
