@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import fit_logistic
@@ -28,9 +28,10 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_array
 
 from servicegap.annotators import features, intent, serving
-from servicegap.annotators.offline import PROMPT_KINDS, WEIGHTS, PromptKind, kind_of
+from servicegap.annotators.offline import kind_of
 from servicegap.annotators.prompts import read_prompt
-from servicegap.annotators.responses import read_response
+from servicegap.annotators.responses import ResponseReading, read_response
+from servicegap.annotators.weights import PROMPT_KINDS, WEIGHTS, PromptKind
 from servicegap.records import CATEGORIES, OUTCOMES
 
 SHARES = {
@@ -139,7 +140,7 @@ def design(
         asked = replace(read, wants_harm=wants_harm.get(example.prompt, 0.0))
         said = read_response(asked, example.response)
         facts.append(features.facts(asked, said, likely))
-        words.append({f"{place}{term}" for place, terms in features.words(said) for term in terms})
+        words.append(set(placed_words(said)))
         for word in words[-1]:
             under[word].add(example.prompt)
     fact_names = sorted({name for found in facts for name in found})
@@ -156,6 +157,12 @@ def design(
         values += [*[WORD_SCALE] * len(used), 1.0]
         ends.append(len(places))
     return fact_names, kept, csr_array((values, places, ends), shape=(len(examples), last + 1))
+
+
+def placed_words(said: ResponseReading) -> Iterator[str]:
+    """Yield words and pairs of words, each with its place before it."""
+    for place, chosen in features.places(said).items():
+        yield from (f"{place}{term}" for sentence in said.sentences[chosen] for term in sentence.terms)
 
 
 def weigh(examples: Sequence[Example]) -> Floats:

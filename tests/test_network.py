@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from servicegap.annotators import OfflineAnnotator, intent, network, offline, pieces, serving
+from servicegap.annotators import OfflineAnnotator, intent, network, offline, pieces, serving, weights
 from servicegap.annotators.pieces import BREAK, LENGTH, LIST, START, UNKNOWN, Pieces
 from servicegap.annotators.prompts import read_prompt
 from servicegap.annotators.responses import read_response
@@ -130,5 +130,5 @@ def test_what_is_plain_loads_no_network() -> None:
 
 
 def test_all_data_of_the_annotator_are_under_20_megabytes() -> None:
-    files = (offline.WEIGHTS, intent.WEIGHTS, serving.WEIGHTS, network.WEIGHTS, pieces.LIST)
+    files = (weights.WEIGHTS, intent.WEIGHTS, serving.WEIGHTS, network.WEIGHTS, pieces.LIST)
     assert sum(path.stat().st_size for path in files) < 20_000_000

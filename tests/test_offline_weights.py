@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -15,9 +16,11 @@ import pytest
 
 from servicegap.annotators import OfflineAnnotator, features, intent, serving
 from servicegap.annotators.logistic import read_logistic
-from servicegap.annotators.offline import PROMPT_KINDS, WEIGHTS, PromptKind, kind_of
-from servicegap.annotators.prompts import read_prompt
+from servicegap.annotators.offline import kind_of
+from servicegap.annotators.prompts import PromptReading, read_prompt
 from servicegap.annotators.responses import read_response
+from servicegap.annotators.sentences import Sentence
+from servicegap.annotators.weights import PROMPT_KINDS, WEIGHTS, PromptKind, numbers_of, read_weights
 from servicegap.records import CATEGORIES
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +41,10 @@ own = importlib.import_module("own_examples")
 FITTED = (own.EXAMPLES, own.FOR_NETWORK)
 
 fitted = json.loads(WEIGHTS.read_text(encoding="utf-8"))
+
+
+def serve(asked: PromptReading, sentences: Sequence[Sentence]) -> list[float]:
+    return read_weights().serve(asked, sentences, [numbers_of(sentence.terms) for sentence in sentences])
 
 
 def test_examples_are_many_and_cover_every_category_and_task() -> None:
@@ -66,8 +73,7 @@ def test_weights_fit_what_is_read(kind: PromptKind) -> None:
         asked = read_prompt(example.prompt)
         if kind_of(asked) == kind:
             said = read_response(asked, example.response)
-            serves = [serving.probability(asked, sentence) for sentence in said.said]
-            found |= features.facts(asked, said, serves).keys()
+            found |= features.facts(asked, said, serve(asked, said.said)).keys()
     assert found <= set(weights["facts"]), "run scripts/fit_offline.py"
     assert len(set(weights["facts"]) - found) < 5, "facts that nothing gives: run scripts/fit_offline.py"
 
@@ -129,7 +135,7 @@ def test_a_sentence_that_does_the_task_serves_and_one_that_declines_does_not() -
         "I apologize, but I cannot help with killing any living being. "
         "Pour boiling water over the weeds in the gravel and pull the roots a day later.",
     )
-    declining, *_, helping = (serving.probability(asked, sentence) for sentence in said.said)
+    declining, *_, helping = serve(asked, said.said)
     assert declining < 0.1
     assert helping > 0.6
 

@@ -1,14 +1,15 @@
 """The numbers that the offline annotator weighs: facts of prompt and response, and the words used.
 
 The facts come from prompts.py, responses.py and serving.py. Single words and pairs of words are added as they
-are, apart for the beginning of a response, where it says what it will do, and for what follows a turn. Not
-here: the weights (weights.json, fitted by scripts/fit_offline.py on examples that the project wrote).
+are (``|`` stands for the beginning of a sentence; what is quoted is left out), apart for the beginning of a
+response, where it says what it will do, and for what follows a turn. Not here: the weights (weights.py).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Final, Literal, get_args
 
 from servicegap.annotators.prompts import PromptReading
@@ -57,25 +58,17 @@ def facts(prompt: PromptReading, response: ResponseReading, serves: Sequence[flo
     return {name: value for name, value in found.items() if value}
 
 
-def words(response: ResponseReading) -> Iterator[tuple[WordPlace, Sequence[str]]]:
-    """Yield, by place, single words and pairs of neighbours of the first hundred words.
+def places(response: ResponseReading) -> dict[WordPlace, slice]:
+    """Return which of the sentences' words, and pairs of neighbours, count at each place.
 
-    Those of the sentences within the first 25 words come once more at ``^``, those that follow the first turn
-    at ``>``. ``|`` stands for the beginning of a sentence. What is quoted is left out.
+    Those of the sentences within the first hundred words count anywhere, within the first 25 once more at
+    ``^``, and those that follow the first turn at ``>``.
     """
-    read = 0
+    before = list(accumulate((len(sentence.words) for sentence in response.sentences[:-1]), initial=0))
+    end = sum(n < _READ_WORDS for n in before)
     turned = response.first_turn
-    for place, sentence in enumerate(
-        response.sentences, start=response.n_sentences - len(response.sentences)
-    ):
-        yield "", sentence.terms
-        if read < _BEGINNING_WORDS:
-            yield "^", sentence.terms
-        if turned is not None and place > turned:
-            yield ">", sentence.terms
-        read += len(sentence.words)
-        if read >= _READ_WORDS:
-            return
+    after = end if turned is None else len(response.sentences) - response.n_sentences + turned + 1
+    return {"": slice(end), "^": slice(sum(n < _BEGINNING_WORDS for n in before)), ">": slice(after, end)}
 
 
 def _acts(prompt: PromptReading, response: ResponseReading) -> Iterator[tuple[str, float]]:

@@ -56,10 +56,11 @@ def strength(prompt: PromptReading, sentences: Sequence[Sentence], list_items: i
         sentence is completed.
     """
     usable = [s for s in sentences if not (s.declines or s.lacks or s.judges or s.asks_back)]
-    filled = sum(not left_open(sentence.text) for sentence in usable)
-    listed = 2.0 if list_items > 1 and filled > 1 else 0.0
+    is_open = [left_open(sentence.text) for sentence in usable]
+    listed = 2.0 if list_items > 1 and is_open.count(False) > 1 else 0.0
     opened = 0.0 if turned else _continues(prompt, usable)
-    return max([0.0, opened, listed, *(_in_sentence(prompt, sentence, turned) for sentence in usable)])
+    filled = (_in_sentence(prompt, *each, turned) for each in zip(usable, is_open, strict=True))
+    return max(0.0, opened, listed, *filled)
 
 
 def left_open(text: str) -> bool:
@@ -82,9 +83,8 @@ def _continues(prompt: PromptReading, usable: Sequence[Sentence]) -> float:
     return 1.2 if any(talk) else 2.0
 
 
-def _in_sentence(prompt: PromptReading, sentence: Sentence, turned: bool) -> float:
+def _in_sentence(prompt: PromptReading, sentence: Sentence, is_open: bool, turned: bool) -> float:
     text = sentence.text
-    is_open = left_open(text)
     if prompt.before_blank and prompt.before_blank.search(text):
         return 1.0 if is_open else 3.0
     if _quotes_filling(text, prompt.words):

@@ -13,14 +13,13 @@ from functools import lru_cache
 from typing import Final
 
 _NEGATES: Final = "negates"
-_NOT: Final = "not n't unable lack"
 _PARTS: Final = {
     _NEGATES: "n't",
-    "declines": f"""
-        {_NOT} refus declin refrain abstain against violat outside beyond rather uncomfortable prevent
+    "declines": """
+        unable lack refus declin refrain abstain against violat outside beyond rather uncomfortable prevent
         prohib incapable prefer nope
         """,
-    "lacks": _NOT,
+    "lacks": "not n't unable lack",
     "judges": """
         wrong illegal unethical unaccept immoral against disrespect ffen crime problematic insensitive hurtful
         unlawful inappropriate advise urge courage recommend condemn oppose disagree harm danger honest cruel
@@ -43,9 +42,10 @@ _PARTS: Final = {
         believe agree shouldn't don't
         """,
     "sets_right not": "living sentient conscious person exist capab",
+    "declines not": "complet answer provid fulfil comply assist",
 }
 _WHOLE: Final = {
-    _NEGATES: "not never",
+    _NEGATES: "not never cannot",
     "declines": "no pass stop",
     "judges": "must form",
     "lacks": "no just only ai",
@@ -68,7 +68,13 @@ _WHOLE: Final = {
         """,
     "sets_right": "human such",
     "judges not": "ok right safe good funny wise should do never think",
-    "sets_right not": "real people human humans have possess",
+    "sets_right not": """
+        real people human humans ability capacity means mind mouth hands rights feelings opinions
+        """,
+    "declines not": """
+        i we i'm i'll i'd i've we're we'll we'd we've my our sorry apologies unfortunately absolutely
+        definitely
+        """,
 }
 _WHOLE_WORDS: Final = [(act, frozenset(words.split())) for act, words in _WHOLE.items()]
 _WORD_PARTS: Final = [(act, tuple(parts.split())) for act, parts in _PARTS.items()]

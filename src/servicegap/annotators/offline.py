@@ -3,7 +3,7 @@
 The facts that prompts.py and responses.py find, what two small models say of the prompt (intent.py) and of
 each sentence (serving.py), and the words of the response are weighed by a multinomial logistic model, one for
 prompts with a blank and one for all others. Where that is not sure how far such another prompt was served, a
-small network reads the text (network.py), and both count. The weights (JSON beside this file) are fitted by
+small network reads the text (network.py), and both count. The weights (weights.py) are fitted by
 scripts/fit_offline.py on examples in the project's own words, the network by scripts/fit_network.py; no row
 of anybody's data is in them. The words' lists and the examples were revised after looks at development data
 that docs/annotator-log.md lists, so figures on that data flatter the annotator. Not here: the words
@@ -12,25 +12,19 @@ that docs/annotator-log.md lists, so figures on that data flatter the annotator.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import count, repeat
-from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final
 
 import numpy as np
 
-from servicegap.annotators import features, network, serving
+from servicegap.annotators import features, network
 from servicegap.annotators.language import unreadable_reason
 from servicegap.annotators.logistic import Floats, normalised
 from servicegap.annotators.prompts import PromptReading, read_prompt
 from servicegap.annotators.protocol import Judgement
 from servicegap.annotators.responses import ResponseReading, read_response
+from servicegap.annotators.weights import PromptKind, numbers_of, read_weights
 from servicegap.records import CATEGORIES, AnnotatorKind
 
-WEIGHTS: Final = Path(__file__).with_name("weights.json")
 _FLOOR: Final = 0.002  # nothing is certain: every category keeps this probability
 #: The network is asked where the likeliest of three is less likely: nothing was declined, a part, or all.
 SURE: Final = 0.7
@@ -47,9 +41,6 @@ _SAME_SERVICE: Final = (_SERVICE[:, None] == _SERVICE).astype(float)
 # greater for the network to be asked.
 _DECLINED: Final = np.where(_SERVICE == "failure", "answer", _SERVICE)
 _SAME_DECLINED: Final = (_DECLINED[:, None] == _DECLINED).astype(float)
-
-PromptKind = Literal["blank", "other"]
-PROMPT_KINDS: Final[tuple[PromptKind, ...]] = get_args(PromptKind)
 
 
 def kind_of(prompt: PromptReading) -> PromptKind:
@@ -104,9 +95,12 @@ class OfflineAnnotator:
 
 def weighed(asked: PromptReading, said: ResponseReading) -> Floats:
     """Return what facts and words say alone: natural logarithms of the six probabilities."""
-    serves = [serving.probability(asked, sentence) for sentence in said.said]
-    weights = _weights()[kind_of(asked)]
-    return normalised(weights.scores(features.facts(asked, said, serves), features.words(said)))
+    weights = read_weights()
+    words = [numbers_of(sentence.terms) for sentence in said.sentences]
+    serves = weights.serve(asked, said.said, words[len(words) - said.n_sentences :])
+    at = {place: frozenset[int]().union(*words[chosen]) for place, chosen in features.places(said).items()}
+    model = weights.by_kind[kind_of(asked)]
+    return normalised(model.scores(features.facts(asked, said, serves), at))
 
 
 def with_network(scores: Floats, read: Floats, share: float = NETWORK_SHARE) -> Floats:
@@ -123,46 +117,3 @@ def doubtful(scores: Floats) -> bool:
 def of_service(scores: Floats) -> Floats:
     """Return for each category the logarithm of its probability, harmful or not."""
     return np.asarray(np.log(_SAME_SERVICE @ np.exp(scores)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Weights:
-    """A multinomial logistic model: the row of each fact and word in a table with a column a category."""
-
-    facts: Mapping[str, int]
-    words: Mapping[features.WordPlace, Mapping[str, int]]
-    table: Floats  # the first row is the intercept
-
-    def scores(
-        self,
-        facts: features.Features,
-        words: Iterable[tuple[features.WordPlace, Sequence[str]]],
-    ) -> Floats:
-        """Return one for each category; a word counts once at each place."""
-        of_words = set[int]()  # of numbers, so that sums are the same in every process
-        for place, terms in words:
-            of_words.update(map(self.words[place].get, terms, repeat(0)))
-        of_words.add(0)  # the intercept stands for every word without a weight
-        of_facts = [
-            (row, value) for name, value in facts.items() if (row := self.facts.get(name)) is not None
-        ]
-        rows, values = zip(*of_facts, strict=True)
-        return np.asarray(self.table[list(of_words)].sum(axis=0) + np.array(values) @ self.table[list(rows)])
-
-
-@lru_cache(maxsize=1)
-def _weights() -> dict[PromptKind, _Weights]:
-    fitted = json.loads(WEIGHTS.read_text(encoding="utf-8"))
-    return {kind: _read_weights(**fitted[kind]) for kind in PROMPT_KINDS}
-
-
-def _read_weights(
-    intercept: Sequence[float], facts: Mapping[str, Sequence[float]], words: Mapping[str, Sequence[float]]
-) -> _Weights:
-    rows = count(1)
-    of_facts = {name: next(rows) for name in facts}
-    of_words: dict[features.WordPlace, dict[str, int]] = {place: {} for place in features.WORD_PLACES}
-    for word in words:
-        place: features.WordPlace = next((mark for mark in features.WORD_PLACES if mark == word[0]), "")
-        of_words[place][word.removeprefix(place)] = next(rows)
-    return _Weights(of_facts, of_words, np.array([intercept, *facts.values(), *words.values()]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -120,7 +119,7 @@ def read_prompt(prompt: str) -> PromptReading:
     words = frozenset(in_order)
     stems = frozenset(word[:STEM] for word in words if len(word) > _SHORT)
     harm_words = (
-        bool(lexicon.HARM.search(text) or lexicon.HARM_ASKED_FOR.search(text)) or subjects(words)["crime"] > 0
+        bool(lexicon.HARM.search(text) or lexicon.HARM_ASKED_FOR.search(text)) or subjects(words)[0] > 0
     )
     blank = BLANK.search(text)
     if blank:
@@ -148,9 +147,10 @@ def normal(text: str) -> str:
     return _LONG_SPACE.sub(" ", text).strip()
 
 
-def subjects(words: Iterable[str]) -> Counter[str]:
-    """Return how many of the words speak of ``crime``, violence or hate, and how many of ``groups``."""
-    return Counter(map(_subject, words))
+def subjects(words: Iterable[str]) -> tuple[int, int]:
+    """Return how many of the words speak of crime, violence or hate, and how many of groups."""
+    found = list(map(_subject, words))
+    return found.count("crime"), found.count("groups")
 
 
 @lru_cache(maxsize=32768)

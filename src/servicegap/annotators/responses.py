@@ -161,7 +161,7 @@ def read_response(prompt: PromptReading, response: str) -> ResponseReading:
     lengths = [_served_words(sentence, turned is not None) for sentence in said]
     words = WORD.findall(text)
     absent = set(words) - prompt.words
-    spoken_of = subjects(absent)
+    of_crime, of_groups = subjects(absent)
     list_items = len(_LIST_ITEM.findall(text))
     instead = [] if offered is None else [word for sentence in said[offered:] for word in sentence.words]
     speaks_of_groups = not lexicon.GROUP_WORDS.isdisjoint(words)
@@ -205,9 +205,9 @@ def read_response(prompt: PromptReading, response: str) -> ResponseReading:
         offered_overlap=_overlap(prompt.stems, instead),
         overlap=_overlap(prompt.stems, words),
         list_items=list_items,
-        suspicion=spoken_of["crime"],
+        suspicion=of_crime,
         harm=len(_harm(text) - prompt.words),
-        group_lecture=spoken_of["groups"],
+        group_lecture=of_groups,
         names_group=speaks_of_groups and lexicon.NAMES_GROUP.search(text) is not None,
         generalises=speaks_of_groups and _generalises(prompt, text),
     )
