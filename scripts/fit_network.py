@@ -29,7 +29,7 @@ import fit_logistic
 import fit_offline
 import numpy as np
 import torch
-from network_in_torch import Reader, begun, packaged_base
+from network_in_torch import Reader, begun, packaged_base, slim
 from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from own_examples import EXAMPLES, FOR_NETWORK, Example, every_prompt, read_examples, read_prompts
@@ -50,6 +50,7 @@ WARM_UP = 0.08  # of all steps
 DECAY = 0.01
 SMOOTHING = 0.02
 FITS = 2  # whose weights are averaged
+SLIM_TEXTS = 500
 PARTS = 4
 SEED = 20
 #: Served, in part, refused.
@@ -78,12 +79,14 @@ def main() -> None:
     reader = begun(base, listed)
     if arguments.leave_out is None:
         fit(reader, read, examples)
+        slim(reader, some_of(read))
         export(reader, network.WEIGHTS)
         pieces.LIST.write_text("\n".join(listed) + "\n", encoding="utf-8")
         print(f"{len(examples)} examples, {len(listed)} pieces -> {network.WEIGHTS.name}")
         return
     out = np.array([part_of(example.file) == arguments.leave_out for example in examples])
     fit(reader, only(read, ~out), only(examples, ~out))
+    slim(reader, some_of(only(read, ~out)))
     report(examples, out, log_probabilities(reader, only(read, out)))
 
 
@@ -207,6 +210,11 @@ def batched(read: Sequence[Read], chance: random.Random) -> Iterator[list[int]]:
     batches = [part[i : i + BATCH] for part in near for i in range(0, len(part), BATCH)]
     chance.shuffle(batches)
     yield from batches
+
+
+def some_of(read: Sequence[Read]) -> list[Read]:
+    """Return texts that show what of the network can be left out; more would take more time."""
+    return random.Random(SEED).sample(read, min(SLIM_TEXTS, len(read)))
 
 
 def log_probabilities(reader: Reader, read: Sequence[Read]) -> NDArray[np.float64]:

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import shorten
 import torch
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from servicegap.annotators import pieces
@@ -19,9 +21,13 @@ from servicegap.records import CATEGORIES
 
 LAYERS = 6
 WIDTH, INNER, HEADS = 384, 1536, 12
+HEAD = WIDTH // HEADS  # numbers of each
 KEPT = 2  # layers that stay as the public model has them; the others read pieces two by two
 EPSILON = 1e-12
 DROPPED = 0.1
+#: Share of the variance of what heads (or inner units) add up to that may be lost when some are left out.
+LOST_HEADS, LOST_UNITS = 0.02, 0.01
+UNITS_AT_ONCE = 64
 #: What the public model calls the parts of a layer.
 GIVEN_NAMES = {
     "asks": ("attention.self.query", "attention.self.key", "attention.self.value"),
@@ -50,6 +56,7 @@ class Layer(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.heads = HEADS
         self.asks = torch.nn.Linear(WIDTH, 3 * WIDTH)
         self.told = torch.nn.Linear(WIDTH, WIDTH)
         self.told_norm = torch.nn.LayerNorm(WIDTH, eps=EPSILON)
@@ -61,14 +68,13 @@ class Layer(torch.nn.Module):
     def forward(self, read: torch.Tensor, there: torch.Tensor | None) -> torch.Tensor:
         n, length, _ = read.shape
         query, key, value = (
-            part.view(n, length, HEADS, WIDTH // HEADS).transpose(1, 2)
-            for part in self.asks(read).chunk(3, dim=2)
+            part.view(n, length, self.heads, HEAD).transpose(1, 2) for part in self.asks(read).chunk(3, dim=2)
         )
-        near = query @ key.transpose(2, 3) / math.sqrt(WIDTH // HEADS)
+        near = query @ key.transpose(2, 3) / math.sqrt(HEAD)
         if there is not None:
             near = near.masked_fill(~there[:, None, None], -math.inf)
         found = near.softmax(dim=3).to(value.dtype) @ value
-        told = self.told(found.transpose(1, 2).reshape(n, length, WIDTH))
+        told = self.told(found.transpose(1, 2).reshape(n, length, self.heads * HEAD))
         read = self.told_norm(read + self.drop(told))
         wide = self.wide(read)
         active = torch.nn.functional.gelu(wide, approximate="tanh") if self.training else FastGelu.apply(wide)
@@ -160,6 +166,61 @@ def begun(base: Path, listed: Sequence[str]) -> Reader:
                 own[f"{place_of}.{name}.{part}"] = torch.from_numpy(np.concatenate(values))
     reader.load_state_dict(own)
     return reader
+
+
+def slim(reader: Reader, read: Sequence[tuple[list[int], int]]) -> None:
+    """Leave out heads and inner units that the others can stand for (shorten.py), layer by layer.
+
+    What they give is seen on the texts in ``read``, as numbers of pieces and how many are the prompt's, with
+    the layers before already made smaller.
+    """
+    for number, layer in enumerate((*reader.kept, *reader.fitted), start=1):
+        kept, layer.told = _shortened(layer.told, _inputs(reader, layer.told, read), LOST_HEADS, HEAD, 1)
+        layer.asks = _only(layer.asks, np.concatenate([kept, kept + WIDTH, kept + 2 * WIDTH]))
+        layer.heads = len(kept) // HEAD
+        inputs = _inputs(reader, layer.narrow, read)
+        kept, layer.narrow = _shortened(layer.narrow, inputs, LOST_UNITS, 1, UNITS_AT_ONCE)
+        layer.wide = _only(layer.wide, kept)
+        print(f"layer {number}: {layer.heads} heads, {len(kept)} inner units are kept", flush=True)
+
+
+def _inputs(reader: Reader, step: torch.nn.Linear, read: Sequence[tuple[list[int], int]]) -> shorten.Inputs:
+    """Return mean and covariance of what one step of a layer is given when texts are read."""
+    n = step.in_features
+    count, total, squares = 0, torch.zeros(n).double(), torch.zeros(n, n).double()
+
+    def add(_: torch.nn.Module, given: tuple[torch.Tensor]) -> None:
+        nonlocal count, total, squares
+        each = given[0].reshape(-1, n).double()
+        count, total, squares = count + len(each), total + each.sum(dim=0), squares + each.T @ each
+
+    hook = step.register_forward_pre_hook(add)
+    with torch.no_grad():
+        for numbers, n_prompt in read:
+            sides = torch.arange(len(numbers)) >= n_prompt
+            reader(torch.tensor([numbers]), sides.long()[None])
+    hook.remove()
+    mean = (total / count).numpy()
+    return shorten.Inputs(mean, squares.numpy() / count - np.outer(mean, mean))
+
+
+def _shortened(
+    step: torch.nn.Linear, inputs: shorten.Inputs, lost: float, size: int, n_groups: int
+) -> tuple[NDArray[np.int_], torch.nn.Linear]:
+    whole = shorten.Map(step.weight.detach().double().numpy().T, step.bias.detach().double().numpy())
+    kept, short = shorten.shortened(whole, inputs, lost, size, n_groups)
+    return kept, _linear(torch.from_numpy(short.weights.T), torch.from_numpy(short.bias))
+
+
+def _only(step: torch.nn.Linear, kept: NDArray[np.int_]) -> torch.nn.Linear:
+    """Return the step with the kept outputs alone."""
+    return _linear(step.weight.detach()[kept], step.bias.detach()[kept])
+
+
+def _linear(weight: torch.Tensor, bias: torch.Tensor) -> torch.nn.Linear:
+    made = torch.nn.Linear(weight.shape[1], weight.shape[0])
+    made.load_state_dict({"weight": weight.float(), "bias": bias.float()})
+    return made
 
 
 def packaged_base() -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from servicegap.annotators import lexicon
 from servicegap.annotators.prompts import BLANK, PromptReading
-from servicegap.annotators.sentences import QUOTED, WORD, Sentence
+from servicegap.annotators.sentences import QUOTED, WORD, Sentence, has_bracket
 
 _LONGEST_QUOTED = 25  # words; a longer quotation is no filling
 
@@ -65,7 +65,7 @@ def strength(prompt: PromptReading, sentences: Sequence[Sentence], list_items: i
 
 def left_open(text: str) -> bool:
     """Return whether a text has a blank or a slot that says what to put there."""
-    marked = "[" in text or "__" in text or "..." in text or "(" in text or "<" in text
+    marked = has_bracket(text) or "__" in text or "..." in text or "(" in text or "<" in text
     return marked and _PLACEHOLDER.search(text) is not None
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Final
+
+from servicegap.annotators.kept import Kept
 
 _NEGATES: Final = "negates"
 _PARTS: Final = {
@@ -103,15 +104,17 @@ def may(what: str, text: str) -> bool:
 
 def acts(words: Iterable[str]) -> frozenset[str]:
     """Return the acts, as attributes of ``Sentence``, that a sentence of these words may be."""
-    found = frozenset[str]().union(*filter(None, map(_of_word, words)))
+    found = frozenset[str]().union(*filter(None, map(_ACTS.__getitem__, words)))
     if _NEGATES in found:
         return found.union(act.removesuffix(" not") for act in found)
     return found
 
 
-@lru_cache(maxsize=32768)
 def _of_word(word: str) -> frozenset[str]:
     found = {act for act, words in _WHOLE_WORDS if word in words}
     if _ANY_PART.search(word):  # most words have none
         found.update(act for act, parts in _WORD_PARTS if any(part in word for part in parts))
     return frozenset(found)
+
+
+_ACTS: Final = Kept(_of_word)

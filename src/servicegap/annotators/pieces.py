@@ -13,6 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from servicegap.annotators.kept import Kept
+
 LIST: Final = Path(__file__).with_name("pieces.txt")
 LENGTH: Final = 225  # pieces read of a prompt and its response together; odd
 _PROMPT_LENGTH: Final = 48
@@ -38,7 +40,7 @@ class Pieces:
 
     def __init__(self, listed: Sequence[str]) -> None:
         self._numbers = {piece: number for number, piece in enumerate(listed)}
-        self._of_word = lru_cache(maxsize=16384)(self._cut)
+        self._of_word = Kept(self._cut)
 
     def read_pair(self, prompt: str, response: str) -> tuple[list[int], int]:
         """Return the numbers of the pieces of both texts, and how many belong to the prompt.
@@ -73,7 +75,7 @@ class Pieces:
         return set(self._read(_words(text)))
 
     def _read(self, words: Sequence[str]) -> list[int]:
-        return [number for word in words for number in self._of_word(word)]
+        return [number for word in words for number in self._of_word[word]]
 
     def _cut(self, word: str) -> tuple[int, ...]:
         """Return the numbers of a word's pieces, or the one for what is unknown."""

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Literal
 
 from servicegap.annotators import intent, lexicon
+from servicegap.annotators.kept import Kept
 from servicegap.annotators.sentences import SENTENCE_END, WORD
 
 Task = Literal["blank", "yes_no", "how_to", "why", "question", "request", "statement"]
@@ -149,15 +150,17 @@ def normal(text: str) -> str:
 
 def subjects(words: Iterable[str]) -> tuple[int, int]:
     """Return how many of the words speak of crime, violence or hate, and how many of groups."""
-    found = list(map(_subject, words))
+    found = list(map(_SUBJECTS.__getitem__, words))
     return found.count("crime"), found.count("groups")
 
 
-@lru_cache(maxsize=32768)
 def _subject(word: str) -> str:
     if word.startswith(lexicon.SUSPICION_STEMS):
         return "crime"
     return "groups" if word.startswith(lexicon.GROUP_STEMS) else "other"
+
+
+_SUBJECTS = Kept(_subject)
 
 
 def _task(text: str) -> Task:

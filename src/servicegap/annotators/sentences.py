@@ -88,7 +88,7 @@ def _read(text: str) -> Sentence:
         text=text,
         act=act,
         words=words,
-        terms=(*words, *[f"{before} {word}" for before, word in zip(("|", *words), words, strict=False)]),
+        terms=(*words, *map(" ".join, zip(("|", *words), words, strict=False))),
         declines="declines" in maybe and lexicon.DECLINES.search(act) is not None,
         lacks="lacks" in maybe and lexicon.LACKS.search(act) is not None,
         judges="judges" in maybe and lexicon.JUDGES.search(act) is not None,
@@ -105,9 +105,14 @@ def _read(text: str) -> Sentence:
 
 
 def _without_quotes(text: str) -> str:
-    if '"' not in text and "[" not in text and "“" not in text and "**" not in text:
+    if '"' not in text and not has_bracket(text) and "“" not in text and "**" not in text:
         return text
     return QUOTED.sub(lambda match: match.group() if match.group() == "[name]" else '""', text)
+
+
+def has_bracket(text: str) -> bool:
+    """Return whether a text has a square bracket that is not that of ``[name]``."""
+    return text.count("[") > text.count("[name]")
 
 
 def first(sentences: Sequence[Sentence], test: Callable[[Sentence], bool]) -> int | None:
