@@ -20,7 +20,7 @@ from servicegap.annotators.offline import kind_of
 from servicegap.annotators.prompts import PromptReading, read_prompt
 from servicegap.annotators.responses import read_response
 from servicegap.annotators.sentences import Sentence
-from servicegap.annotators.weights import PROMPT_KINDS, WEIGHTS, PromptKind, numbers_of, read_weights
+from servicegap.annotators.weights import PROMPT_KINDS, WEIGHTS, PromptKind, read_weights
 from servicegap.records import CATEGORIES
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +44,8 @@ fitted = json.loads(WEIGHTS.read_text(encoding="utf-8"))
 
 
 def serve(asked: PromptReading, sentences: Sequence[Sentence]) -> list[float]:
-    return read_weights().serve(asked, sentences, [numbers_of(sentence.terms) for sentence in sentences])
+    weights = read_weights()
+    return weights.serve(asked, sentences, [weights.numbers_of(sentence.terms) for sentence in sentences])
 
 
 def test_examples_are_many_and_cover_every_category_and_task() -> None:

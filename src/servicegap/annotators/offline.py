@@ -22,7 +22,7 @@ from servicegap.annotators.logistic import Floats, normalised
 from servicegap.annotators.prompts import PromptReading, read_prompt
 from servicegap.annotators.protocol import Judgement
 from servicegap.annotators.responses import ResponseReading, read_response
-from servicegap.annotators.weights import PromptKind, numbers_of, read_weights
+from servicegap.annotators.weights import PromptKind, read_weights
 from servicegap.records import CATEGORIES, AnnotatorKind
 
 _FLOOR: Final = 0.002  # nothing is certain: every category keeps this probability
@@ -96,9 +96,9 @@ class OfflineAnnotator:
 def weighed(asked: PromptReading, said: ResponseReading) -> Floats:
     """Return what facts and words say alone: natural logarithms of the six probabilities."""
     weights = read_weights()
-    words = [numbers_of(sentence.terms) for sentence in said.sentences]
+    words = [weights.numbers_of(sentence.terms) for sentence in said.sentences]
     serves = weights.serve(asked, said.said, words[len(words) - said.n_sentences :])
-    at = {place: frozenset[int]().union(*words[chosen]) for place, chosen in features.places(said).items()}
+    at = {place: set[int]().union(*words[chosen]) for place, chosen in features.places(said).items()}
     model = weights.by_kind[kind_of(asked)]
     return normalised(model.scores(features.facts(asked, said, serves), at))
 

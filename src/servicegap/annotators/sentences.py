@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from servicegap.annotators import hints, lexicon
@@ -79,7 +78,6 @@ def split(text: str) -> list[Sentence]:
     return [_read(part) for part in parts]
 
 
-@lru_cache(maxsize=8192)  # models say the same sentence in many responses
 def _read(text: str) -> Sentence:
     act = _without_quotes(text)
     words = tuple(WORD.findall(act))

@@ -8,7 +8,7 @@ scripts/fit_offline.py.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, chain, repeat
@@ -48,7 +48,7 @@ class Multinomial:
     of_facts: Floats
     of_words: Mapping[WordPlace, Floats]
 
-    def scores(self, facts: Features, words: Mapping[WordPlace, frozenset[int]]) -> Floats:
+    def scores(self, facts: Features, words: Mapping[WordPlace, set[int]]) -> Floats:
         """Return one for each category; ``words`` has the numbers at each place."""
         known = [(row, value) for name, value in facts.items() if (row := self.rows.get(name)) is not None]
         rows, values = zip(*known, strict=True)
@@ -76,8 +76,12 @@ class Weights:
     serving_intercept: float
     by_kind: Mapping[PromptKind, Multinomial]
 
+    def numbers_of(self, names: Iterable[str]) -> set[int]:
+        """Return the numbers of what is weighed."""
+        return set(map(self.numbers.get, names, repeat(0)))
+
     def serve(
-        self, prompt: PromptReading, sentences: Sequence[Sentence], words: Sequence[frozenset[int]]
+        self, prompt: PromptReading, sentences: Sequence[Sentence], words: Sequence[set[int]]
     ) -> list[float]:
         """Return how likely it is (0 to 1) that each sentence is one of an answer to the prompt.
 
@@ -86,19 +90,13 @@ class Weights:
         if not sentences:
             return []
         found = [
-            [*of_words, *map(self.numbers.get, serving.signs(prompt, sentence), repeat(0))]
+            [*of_words, *self.numbers_of(serving.signs(prompt, sentence))]
             for sentence, of_words in zip(sentences, words, strict=True)
         ]
         begins = [0, *accumulate(map(len, found[:-1]))]
         scores = np.add.reduceat(self.of_serving[list(chain.from_iterable(found))], begins)
         shares: list[float] = (1 / (1 + np.exp(-self.serving_intercept - scores))).tolist()
         return shares
-
-
-@lru_cache(maxsize=8192)  # as many sentences are kept (sentences.py)
-def numbers_of(terms: tuple[str, ...]) -> frozenset[int]:
-    """Return the numbers of words and pairs."""
-    return frozenset(map(read_weights().numbers.get, terms, repeat(0)))
 
 
 @lru_cache(maxsize=1)
