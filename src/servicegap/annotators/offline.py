@@ -63,7 +63,7 @@ class OfflineAnnotator:
     """
 
     name: str = "offline"
-    version: str = "9"
+    version: str = "10"
     kind: AnnotatorKind = "automatic"
 
     def annotate(self, prompt: str, response: str) -> Judgement:
