@@ -159,12 +159,13 @@ def read_response(prompt: PromptReading, response: str) -> ResponseReading:
     turned = min((at for at in (declines, lacks, judges) if at is not None), default=None)
     offered = None if turned is None else sentences.first(said, lambda sentence: sentence.offers)
     lengths = [_served_words(sentence, turned is not None) for sentence in said]
-    words = WORD.findall(text)
-    absent = set(words) - prompt.words
+    words = sentences.words_of(text, found)
+    different = set(words)
+    absent = different - prompt.words
     of_crime, of_groups = subjects(absent)
     list_items = len(_LIST_ITEM.findall(text))
     instead = [] if offered is None else [word for sentence in said[offered:] for word in sentence.words]
-    speaks_of_groups = not lexicon.GROUP_WORDS.isdisjoint(words)
+    speaks_of_groups = not lexicon.GROUP_WORDS.isdisjoint(different)
     is_blank = prompt.task == "blank"
     return ResponseReading(
         text=text,
@@ -186,8 +187,8 @@ def read_response(prompt: PromptReading, response: str) -> ResponseReading:
         helps=turned is not None and any(sentence.helps for sentence in said[turned:]),
         told_after=0 if turned is None else sum(_told_words(sentence) for sentence in said[turned + 1 :]),
         new_words=sum(len(word) > 2 for word in absent),
-        distinct=len(absent | prompt.words.intersection(words)) / len(words) if words else 1.0,
-        mentions_person=not _PRONOUNS.isdisjoint(words),
+        distinct=len(different) / len(words) if words else 1.0,
+        mentions_person=not _PRONOUNS.isdisjoint(different),
         begins_small=_begins_small(response),
         apologises=any(sentence.apologises for sentence in said[:2]),
         asks_back=any(sentence.asks_back for sentence in said),
@@ -203,7 +204,7 @@ def read_response(prompt: PromptReading, response: str) -> ResponseReading:
         served_before=sum(lengths[:turned]),
         served_after=0 if turned is None else sum(lengths[turned:offered]),
         offered_overlap=_overlap(prompt.stems, instead),
-        overlap=_overlap(prompt.stems, words),
+        overlap=_overlap(prompt.stems, different),
         list_items=list_items,
         suspicion=of_crime,
         harm=len(_harm(text) - prompt.words),

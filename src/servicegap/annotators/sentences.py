@@ -78,6 +78,13 @@ def split(text: str) -> list[Sentence]:
     return [_read(part) for part in parts]
 
 
+def words_of(text: str, sentences: Sequence[Sentence]) -> Sequence[str]:
+    """Return all words of a text that was split into these sentences."""
+    if len(sentences) == _MAX_SENTENCES or any(sentence.act is not sentence.text for sentence in sentences):
+        return WORD.findall(text)  # some are not read, or quoted
+    return [word for sentence in sentences for word in sentence.words]
+
+
 def _read(text: str) -> Sentence:
     act = _without_quotes(text)
     words = tuple(WORD.findall(act))
