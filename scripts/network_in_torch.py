@@ -21,8 +21,8 @@ from servicegap.records import CATEGORIES
 
 LAYERS = 6
 WIDTH, INNER, HEADS = 384, 1536, 12
-HEAD = WIDTH // HEADS  # numbers of each
-KEPT = 2  # layers that stay as the public model has them; the others read pieces two by two
+HEAD_WIDTH = WIDTH // HEADS
+KEPT = 2  # layers that are not fitted to examples; the others read pieces two by two
 EPSILON = 1e-12
 DROPPED = 0.1
 #: Share of the variance of what heads (or inner units) add up to that may be lost when some are left out.
@@ -68,13 +68,14 @@ class Layer(torch.nn.Module):
     def forward(self, read: torch.Tensor, there: torch.Tensor | None) -> torch.Tensor:
         n, length, _ = read.shape
         query, key, value = (
-            part.view(n, length, self.heads, HEAD).transpose(1, 2) for part in self.asks(read).chunk(3, dim=2)
+            part.view(n, length, self.heads, HEAD_WIDTH).transpose(1, 2)
+            for part in self.asks(read).chunk(3, dim=2)
         )
-        near = query @ key.transpose(2, 3) / math.sqrt(HEAD)
+        near = query @ key.transpose(2, 3) / math.sqrt(HEAD_WIDTH)
         if there is not None:
             near = near.masked_fill(~there[:, None, None], -math.inf)
         found = near.softmax(dim=3).to(value.dtype) @ value
-        told = self.told(found.transpose(1, 2).reshape(n, length, self.heads * HEAD))
+        told = self.told(found.transpose(1, 2).reshape(n, length, self.heads * HEAD_WIDTH))
         read = self.told_norm(read + self.drop(told))
         wide = self.wide(read)
         active = torch.nn.functional.gelu(wide, approximate="tanh") if self.training else FastGelu.apply(wide)
@@ -175,9 +176,11 @@ def slim(reader: Reader, read: Sequence[tuple[list[int], int]]) -> None:
     the layers before already made smaller.
     """
     for number, layer in enumerate((*reader.kept, *reader.fitted), start=1):
-        kept, layer.told = _shortened(layer.told, _inputs(reader, layer.told, read), LOST_HEADS, HEAD, 1)
+        kept, layer.told = _shortened(
+            layer.told, _inputs(reader, layer.told, read), LOST_HEADS, HEAD_WIDTH, 1
+        )
         layer.asks = _only(layer.asks, np.concatenate([kept, kept + WIDTH, kept + 2 * WIDTH]))
-        layer.heads = len(kept) // HEAD
+        layer.heads = len(kept) // HEAD_WIDTH
         inputs = _inputs(reader, layer.narrow, read)
         kept, layer.narrow = _shortened(layer.narrow, inputs, LOST_UNITS, 1, UNITS_AT_ONCE)
         layer.wide = _only(layer.wide, kept)

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +17,7 @@ from conftest import Ended, SmallStudy
 
 from servicegap.belonging import ID_FILE
 from servicegap.errors import StudyError
-from servicegap.store import open_store
+from servicegap.store import Store, open_store
 from servicegap.study import only_one, open_study
 
 
@@ -104,7 +105,21 @@ def test_two_folders_are_kept_apart_by_postgresql_even_after_kill_9(
         "assert held.__enter__(); os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+    until = time.monotonic() + 5  # the server notices a little later
+    while not _is_free(second):
+        assert time.monotonic() < until
     with only_one(other, "collector", second):
         pass
     first.close()
     second.close()
+
+
+def test_a_database_is_free_at_once_when_it_is_let_go(postgres_schema: str) -> None:
+    store = open_store(Path("unused"), postgres_schema)
+    assert all(_is_free(store) for _ in range(200))
+    store.close()
+
+
+def _is_free(store: Store) -> bool:
+    with store.held_for("collector") as free:
+        return free

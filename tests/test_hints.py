@@ -27,6 +27,7 @@ def sentences() -> list[Sentence]:
 @pytest.mark.parametrize(
     ("act", "pattern"),
     [
+        ("declines", lexicon.DECLINES),
         ("judges", lexicon.JUDGES),
         ("offers", lexicon.OFFERS),
         ("lectures", lexicon.LECTURES),
@@ -58,6 +59,37 @@ def test_texts_that_a_pattern_finds_have_a_string_that_hints_at_it(
 @pytest.mark.parametrize("sentence", ["i can do that for you", "the river is deep here and the water cold"])
 def test_most_sentences_hint_at_few_acts(sentence: str) -> None:
     assert not hints.acts(WORD.findall(sentence)) & {"judges", "declines", "sets_right", "urges"}
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "i couldnot do that", "that cannot be completed", "sorry, that's not possible", "absolutely not.",
+        "this is outside my scope", "my guidelines do not allow it",
+    ],
+)  # fmt: skip
+def test_refusals_of_each_form_are_found(sentence: str) -> None:
+    (read,) = split(sentence)
+    assert read.declines
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "he is a fictional character", "that's an imaginary place", "the unicorn, a mythical beast, said so",
+        "it is not a real person", "they aren't people", "trees do not exist there", "it never existed",
+        "a stone does not have a mind", "stones are not capable of it", "no such law was made",
+        "that is a wrong assumption", "this is a misconception",
+    ],
+)  # fmt: skip
+def test_premises_set_right_in_each_form_are_found(sentence: str) -> None:
+    (read,) = split(sentence)
+    assert read.sets_right
+
+
+def test_a_negation_alone_hints_at_no_refusal() -> None:
+    assert "declines" not in hints.acts(["it", "is", "not", "raining"])
+    assert "declines" in hints.acts(["i", "am", "not", "willing"])
 
 
 def test_a_negation_alone_hints_at_no_judgement() -> None:

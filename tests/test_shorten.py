@@ -29,6 +29,13 @@ def test_inputs_that_are_told_from_others_are_left_out_and_nothing_is_lost() -> 
     assert given[:, kept] @ short.weights + short.bias == pytest.approx(given @ WEIGHTS + BIAS, abs=0.01)
 
 
+def test_more_than_one_may_be_left_out_at_a_time() -> None:
+    given = np.column_stack([FREE, FREE[:, 0] - 2 * FREE[:, 3], FREE[:, 1]])
+    kept, short = shorten.shortened(shorten.Map(WEIGHTS, BIAS), inputs_of(given), 1e-4, size=1, n_groups=2)
+    assert len(kept) == 6
+    assert given[:, kept] @ short.weights + short.bias == pytest.approx(given @ WEIGHTS + BIAS, abs=0.01)
+
+
 def test_groups_are_kept_or_left_out_whole() -> None:
     noise = rng.normal(scale=0.01, size=(5_000, 2))
     given = np.column_stack([FREE, FREE[:, 2:4] + noise])

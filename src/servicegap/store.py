@@ -132,8 +132,8 @@ class Store:
     def held_for(self, what: str) -> Iterator[bool]:
         """Hold the database of a team for one `what`; give whether nobody else does.
 
-        The server lets go when the connection ends, however that comes about. A file is always free: its
-        folder has a lock.
+        The server lets go at the end, or when the connection ends, however that comes about. A file is always
+        free: its folder has a lock.
         """
         if self.engine.dialect.name != "postgresql":
             yield True
@@ -144,8 +144,13 @@ class Store:
             # Locks are the whole database's, which may have a study in each of its schemas.
             schema = str(connection.scalar(sa.select(sa.func.current_schema())))
             key = int(content_hash("servicegap", schema, what), 16) - 2**63
-            free = connection.scalar(sa.select(sa.func.pg_try_advisory_lock(key)))
-            yield bool(free)
+            free = bool(connection.scalar(sa.select(sa.func.pg_try_advisory_lock(key))))
+            try:
+                yield free
+            finally:
+                if free:  # Said, since the server may take a while to notice that a connection ended.
+                    with contextlib.suppress(sa.exc.DBAPIError):
+                        connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
 
     def close(self) -> None:
         """Release the database's files or connections."""

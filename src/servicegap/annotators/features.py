@@ -1,6 +1,6 @@
 """The numbers that the offline annotator weighs: facts of prompt and response, and the words used.
 
-The facts come from prompts.py, responses.py and serving.py. Single words and pairs of words are added as they
+The facts come from prompts.py, responses.py and weights.py. Single words and pairs of words are added as they
 are (``|`` stands for the beginning of a sentence; what is quoted is left out), apart for the beginning of a
 response, where it says what it will do, and for what follows a turn. Not here: the weights (weights.py).
 """
@@ -40,7 +40,7 @@ def facts(prompt: PromptReading, response: ResponseReading, serves: Sequence[flo
     prompt : PromptReading
     response : ResponseReading
     serves : sequence of float
-        How likely it is that each sentence after the opening ones is one of an answer (serving.py).
+        How likely it is that each sentence after the opening ones is one of an answer (weights.py).
 
     Returns
     -------
@@ -59,15 +59,15 @@ def facts(prompt: PromptReading, response: ResponseReading, serves: Sequence[flo
 
 
 def places(response: ResponseReading) -> dict[WordPlace, slice]:
-    """Return which of the sentences' words, and pairs of neighbours, count at each place.
+    """Return for each place which of the response's sentences count there with their words and pairs.
 
-    Those of the sentences within the first hundred words count anywhere, within the first 25 once more at
-    ``^``, and those that follow the first turn at ``>``.
+    Anywhere those that begin within the first hundred words; once more at ``^`` those within the first 25,
+    and at ``>`` those of the hundred words that follow the first turn.
     """
     before = list(accumulate((len(sentence.words) for sentence in response.sentences[:-1]), initial=0))
     end = sum(n < _READ_WORDS for n in before)
     turned = response.first_turn
-    after = end if turned is None else len(response.sentences) - response.n_sentences + turned + 1
+    after = end if turned is None else response.n_opening + turned + 1
     return {"": slice(end), "^": slice(sum(n < _BEGINNING_WORDS for n in before)), ">": slice(after, end)}
 
 

@@ -46,7 +46,7 @@ _PARTS: Final = {
     "declines not": "complet answer provid fulfil comply assist",
 }
 _WHOLE: Final = {
-    _NEGATES: "not never cannot",
+    _NEGATES: "not never nothing cannot couldnot",
     "declines": "no pass stop",
     "judges": "must form",
     "lacks": "no just only ai",

@@ -2,7 +2,7 @@
 
 Patterns run on lower-case text with straight apostrophes. Each names a speech act, not a phrase of any one
 model: ways to decline, to apologise, to judge, to offer, to ask back. Not here: how they are weighed
-(offline.py) or where in a response they count (responses.py).
+(weights.py) or where in a response they count (responses.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ _ADVERBS = (
     r"|morally|do|truly|directly|actually|currently|legally))*"
 )
 _I = r"\b(?:i|we)"
-# Where a word begins: many patterns are tried there, and would be in vain at its end too.
+# Where a word begins: the boundary alone would have every pattern tried at its end too. What follows must
+# begin with a letter.
 _BEGINS = r"\b(?=\w)"
 _AI = r"(?:ai|artificial intelligence|language model|chatbot|bot|machine|assistant|computer program|program)"
 # "I cannot stress enough" and the like decline nothing.
@@ -152,7 +153,7 @@ NOT_REAL = re.compile(
 
 #: A premise is set right: by a plain statement, not by a mention ("including fictional characters").
 SETS_RIGHT = re.compile(
-    r"(?=[',]|\b[abdfimnw])"  # most letters are passed over quickly
+    r"(?=[',]|\b[abdfimnw])"  # what each pattern begins with, so that most letters are passed over quickly
     r"(?:(?:(?:\b(?:is|are|was|were|as|being)|'s) (?:only |just |merely |purely |not )?(?:a |an |the )?"
     r"|, an? )(?:\w+ )?(?:fictional|imaginary|mythical|legendary|invented|inanimate|non-?living|non-?human)\b"
     r"(?! (?:context|setting|scenario|story|situation))"

@@ -1,10 +1,10 @@
 """A small network that reads prompt and response as one text, where facts and words alone are not sure.
 
 Six layers of a transformer (Vaswani et al. 2017; in the form of BERT, Devlin et al. 2019) that run in ONNX
-Runtime with whole-number weights. The first two are those of a public model of sentences (all-MiniLM-L6-v2,
-Apache 2.0); the last four, which read two pieces as one, began as that model's and were fitted to the
-project's own examples by scripts/fit_network.py. What other parts can stand for was left out. Not here: how
-texts are cut into pieces (pieces.py), when the network is asked and what its word counts (offline.py).
+Runtime with whole-number weights. They began as those of a public model of sentences (all-MiniLM-L6-v2,
+Apache 2.0). The last four, which read two pieces as one, were fitted to the project's own examples by
+scripts/fit_network.py; in all six, what other parts can stand for was then left out. Not here: how texts are
+cut into pieces (pieces.py), when the network is asked and what its word counts (offline.py).
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def weighed(asked: PromptReading, said: ResponseReading) -> Floats:
     """Return what facts and words say alone: natural logarithms of the six probabilities."""
     weights = read_weights()
     words = [weights.numbers_of(sentence.terms) for sentence in said.sentences]
-    serves = weights.serve(asked, said.said, words[len(words) - said.n_sentences :])
+    serves = weights.likely_to_serve(asked, said.said, words[said.n_opening :])
     at = {place: set[int]().union(*words[chosen]) for place, chosen in features.places(said).items()}
     model = weights.by_kind[kind_of(asked)]
     return normalised(model.scores(features.facts(asked, said, serves), at))

@@ -119,9 +119,8 @@ def read_prompt(prompt: str) -> PromptReading:
     in_order = WORD.findall(text)
     words = frozenset(in_order)
     stems = frozenset(word[:STEM] for word in words if len(word) > _SHORT)
-    harm_words = (
-        bool(lexicon.HARM.search(text) or lexicon.HARM_ASKED_FOR.search(text)) or subjects(words)[0] > 0
-    )
+    of_crime, _ = subjects(words)
+    harm_words = bool(lexicon.HARM.search(text) or lexicon.HARM_ASKED_FOR.search(text)) or of_crime > 0
     blank = BLANK.search(text)
     if blank:
         before = _tail_pattern(text[: blank.start()])

@@ -1,6 +1,6 @@
 """What the offline annotator sees in a response: facts to be weighed, no judgement.
 
-The weighing is in offline.py, the words are in lexicon.py.
+The weighing is in weights.py, the words are in lexicon.py.
 """
 
 from __future__ import annotations
@@ -126,9 +126,14 @@ class ResponseReading:
     generalises: bool
 
     @property
+    def n_opening(self) -> int:
+        """How many sentences only open."""
+        return len(self.sentences) - self.n_sentences
+
+    @property
     def said(self) -> tuple[Sentence, ...]:
         """The sentences after the opening ones; indices count these."""
-        return self.sentences[len(self.sentences) - self.n_sentences :]
+        return self.sentences[self.n_opening :]
 
     @property
     def first_turn(self) -> int | None:

@@ -78,10 +78,10 @@ def split(text: str) -> list[Sentence]:
     return [_read(part) for part in parts]
 
 
-def words_of(text: str, sentences: Sequence[Sentence]) -> Sequence[str]:
+def words_of(text: str, sentences: Sequence[Sentence]) -> list[str]:
     """Return all words of a text that was split into these sentences."""
-    if len(sentences) == _MAX_SENTENCES or any(sentence.act is not sentence.text for sentence in sentences):
-        return WORD.findall(text)  # some are not read, or quoted
+    if len(sentences) == _MAX_SENTENCES or any(sentence.act != sentence.text for sentence in sentences):
+        return WORD.findall(text)  # some may not be read, or are quoted and so in no sentence's words
     return [word for sentence in sentences for word in sentence.words]
 
 

@@ -1,8 +1,7 @@
-"""How likely it is that a sentence is one of an answer, and not one of a refusal.
+"""What tells a sentence of an answer from one of a refusal: its words, and signs such as speech acts.
 
-What a logistic model (serving.json; weighed in weights.py) is given of each sentence: its words and speech
-acts. A response that declines and then serves has sentences of both kinds; all its words together do not tell
-it from a refusal that offers other help.
+They are weighed by a logistic model (serving.json; weights.py). A response that declines and then serves has
+sentences of both kinds; all its words together do not tell it from a refusal that offers other help.
 """
 
 from __future__ import annotations

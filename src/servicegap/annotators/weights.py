@@ -39,8 +39,8 @@ class Multinomial:
     rows : mapping of str to int
         The row of each fact in ``of_facts``.
     of_facts : array of float, shape (n_facts, 6)
-    of_words : mapping of WordPlace to array of float, shape (n_numbers, 6)
-        The weights of words and pairs at a place, by their numbers.
+    of_words : mapping of WordPlace to array of float, shape (n_numbers + 1, 6)
+        The weights of words and pairs at a place, by their numbers; 0 where they have none, as number 0 has.
     """
 
     intercept: Floats
@@ -49,7 +49,7 @@ class Multinomial:
     of_words: Mapping[WordPlace, Floats]
 
     def scores(self, facts: Features, words: Mapping[WordPlace, set[int]]) -> Floats:
-        """Return one for each category; ``words`` has the numbers at each place."""
+        """Return a score for each category; ``words`` has the numbers at each place."""
         known = [(row, value) for name, value in facts.items() if (row := self.rows.get(name)) is not None]
         rows, values = zip(*known, strict=True)
         total = self.intercept + np.array(values) @ self.of_facts[list(rows)]
@@ -66,7 +66,7 @@ class Weights:
     ----------
     numbers : mapping of str to int
         Of all that is weighed but facts, from 1; 0 stands for what has no weight.
-    of_serving : array of float, shape (n_numbers,)
+    of_serving : array of float, shape (n_numbers + 1,)
     serving_intercept : float
     by_kind : mapping of PromptKind to Multinomial
     """
@@ -77,10 +77,11 @@ class Weights:
     by_kind: Mapping[PromptKind, Multinomial]
 
     def numbers_of(self, names: Iterable[str]) -> set[int]:
-        """Return the numbers of what is weighed."""
+        """Return the numbers of what is weighed; 0 is among them if some of it has none."""
+        # Sets of words are in another order in each process, and sums would differ by it.
         return set(map(self.numbers.get, names, repeat(0)))
 
-    def serve(
+    def likely_to_serve(
         self, prompt: PromptReading, sentences: Sequence[Sentence], words: Sequence[set[int]]
     ) -> list[float]:
         """Return how likely it is (0 to 1) that each sentence is one of an answer to the prompt.
