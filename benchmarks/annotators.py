@@ -230,7 +230,8 @@ def print_speed(items: Sequence[Item]) -> None:
     started = time.process_time()
     label(items)
     on_one = len(items) / (time.process_time() - started)
-    # Dealt in batches, as `servicegap label` does it: one half has more doubtful responses than the other.
+    # Dealt to whichever process is free, as `servicegap label` does with larger batches: of two halves one
+    # has more doubtful responses.
     batches = [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
     with ProcessPoolExecutor(max_workers=2) as pool:
         list(pool.map(label, batches))  # the processes start and read the weights

@@ -16,9 +16,10 @@ from servicegap.annotators.sentences import Sentence
 
 WEIGHTS: Final = Path(__file__).with_name("serving.json")
 _ACTS: Final = ("declines", "lacks", "judges", "apologises", "offers", "lectures", "chats", "urges")
-_of_acts = attrgetter(*_ACTS)
 _MOST_SHARED: Final = 3
 _LENGTHS: Final = 6  # steps of as many words
+
+_of_acts = attrgetter(*_ACTS)
 
 
 def features(prompt: PromptReading, sentence: Sentence) -> set[str]:
